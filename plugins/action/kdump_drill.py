@@ -1,0 +1,186 @@
+# Copyright (c) 2026 The kdump.fleet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Crash a host and prove the dump. On the controller, because only it outlives the crash."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import typing as t
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.kdump.fleet.plugins.module_utils.checks import findings
+
+ARGUMENT_SPEC = {
+    "confirm": {"type": "bool", "required": True},
+    "timeout": {"type": "int", "default": 1800},
+    "tooling": {"type": "str", "choices": ["auto", "kdump-tools"], "default": "auto"},
+}
+POLL = 3  # seconds between two looks at a host that is away
+PROGRESS = 30  # seconds between two lines that say so
+
+Facts = dict[str, t.Any]
+display = Display()
+
+
+class DrillError(Exception):
+    """The drill did not prove a dump; str() says why and what is there."""
+
+
+class ActionModule(ActionBase):
+    """kdump_drill: refuse, crash, wait, prove."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = True
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: Facts | None = None) -> Facts:
+        result: Facts = super().run(tmp, task_vars)
+        self._task_vars = task_vars or {}
+        _validation, arguments = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
+        try:
+            result.update(self._drill(arguments))
+        except DrillError as exc:
+            result.update(failed=True, msg=str(exc))
+        return result
+
+    def _drill(self, arguments: Facts) -> Facts:
+        if not arguments["confirm"]:
+            raise DrillError(
+                "confirm: false; a drill crashes the host and everything that runs on it. "
+                "Set confirm: true (kdump_drill_confirm=true for the playbook) to do so. Nothing was done."
+            )
+        tooling = {"tooling": arguments["tooling"]}
+        before = self._module("kdump_info", tooling)
+        self._refuse_unarmed(before)
+        token = secrets.token_hex(8)
+        if self._task.check_mode:
+            return {"changed": True, "msg": "would crash this host and wait for its dump"}
+        mark = self._module("kdump_crash", {"confirm": True, "token": token})["mark"]
+        start = time.monotonic()
+        self._say("crashed; waiting for it to come back with a dump")
+        seconds = self._wait_for_boot(before["boot_id"], start, arguments["timeout"])
+        self._say(f"back online after {seconds} s; looking for the dump")
+        after = self._module("kdump_info", tooling)
+        dump = self._new_dump(before, after)
+        core = self._module(
+            "vmcore_info", {"path": dump["vmcore"], "dmesg": dump["dmesg"], "contains": mark}
+        )
+        if not core["complete"]:
+            raise DrillError(f"{dump['vmcore']} is no complete dump: {core['problem']}")
+        if not core["found"]:
+            raise DrillError(
+                f"{dump['vmcore']} is not of this crash: its kernel log {dump['dmesg']} has no {mark!r}"
+            )
+        self._wait_until_armed(after, tooling, start + arguments["timeout"])
+        return {
+            "changed": True,
+            "path": dump["vmcore"],
+            "dmesg": dump["dmesg"],
+            "size": core["size"],
+            "panic": core["panic"],
+            "header": core["header"],
+            "kernel": before["kernel"]["release"],
+            "reserved": before["reserved"],
+            "token": token,
+            "seconds": seconds,
+            "boot_id": after["boot_id"],
+            "armed": True,
+        }
+
+    def _refuse_unarmed(self, facts: Facts) -> None:
+        if facts["loaded"]:
+            return
+        reasons = [finding.message for finding in findings(facts) if finding.severity == "error"]
+        raise DrillError(
+            "this host is not armed, a crash would leave no dump: "
+            f"{'; '.join(reasons) or 'the kernel says that no capture kernel is loaded'}. "
+            "Run the role kdump on it first. Nothing was done."
+        )
+
+    def _wait_for_boot(self, boot_id: str, start: float, timeout: int) -> int:
+        """Wait for a normal boot other than the one that crashed; return the seconds that it took."""
+        said = 0.0
+        last = "no connection"
+        while time.monotonic() - start < timeout:
+            time.sleep(POLL)
+            elapsed = time.monotonic() - start
+            if elapsed - said >= PROGRESS:
+                said = elapsed
+                self._say(f"away for {elapsed:.0f} s ({last})")
+            try:
+                self._connection.reset()
+                # The capture kernel may answer too; it alone has /proc/vmcore.
+                answer = self._low_level_execute_command(
+                    "cat /proc/sys/kernel/random/boot_id; test -e /proc/vmcore && echo capture",
+                    sudoable=False,
+                )
+            except AnsibleConnectionFailure as exc:
+                last = (
+                    str(exc).strip().splitlines()[-1][:120] if str(exc).strip() else "no connection"
+                )
+                continue
+            words = answer.get("stdout", "").split()
+            if not words:
+                last = (answer.get("stderr", "").strip().splitlines() or ["no answer"])[-1][:120]
+            elif words[0] == boot_id:
+                last = "it has not crashed yet"
+            elif "capture" in words:
+                last = "the capture kernel is running"
+            else:
+                return round(time.monotonic() - start)
+        raise DrillError(
+            f"the host did not come back within {timeout} s of the crash ({last}). Look at its console: the capture "
+            "kernel may have run out of memory, or may be waiting for its root file system."
+        )
+
+    def _new_dump(self, before: Facts, after: Facts) -> Facts:
+        known = {(dump["folder"], dump["vmcore"]) for dump in before["dumps"]}
+        new = [dump for dump in after["dumps"] if (dump["folder"], dump["vmcore"]) not in known]
+        whole = [dump for dump in new if dump["complete"]]
+        if whole:
+            dump: Facts = whole[-1]
+            if not dump["dmesg"]:
+                raise DrillError(
+                    f"{dump['vmcore']} has no kernel log beside it; is KDUMP_DUMP_DMESG=0 set?"
+                )
+            return dump
+        if new:
+            raise DrillError(
+                f"the host is back, but its dump in {new[-1]['folder']} was never finished; "
+                f"{after['target']['path']} has {(after['target']['free'] or 0) >> 20} MiB free"
+            )
+        raise DrillError(
+            f"the host is back, but there is no new dump below {after['target']['path']}: "
+            "the capture kernel did not start, or could not write. Look at the host's console."
+        )
+
+    def _wait_until_armed(self, facts: Facts, tooling: Facts, deadline: float) -> None:
+        while not facts["loaded"]:
+            if time.monotonic() > deadline:
+                raise DrillError(
+                    "the dump is complete, but the host is not armed again: "
+                    + "; ".join(
+                        finding.message
+                        for finding in findings(facts)
+                        if finding.severity == "error"
+                    )
+                )
+            time.sleep(POLL)
+            facts = self._module("kdump_info", tooling)
+
+    def _module(self, name: str, arguments: Facts) -> Facts:
+        result: Facts = self._execute_module(
+            module_name=f"kdump.fleet.{name}", module_args=arguments, task_vars=self._task_vars
+        )
+        if result.get("failed"):
+            raise DrillError(result.get("msg") or f"{name} failed")
+        return result
+
+    def _say(self, text: str) -> None:
+        display.display(f"kdump_drill [{self._task_vars.get('inventory_hostname', '?')}]: {text}")

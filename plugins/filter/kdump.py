@@ -1,0 +1,95 @@
+# Copyright (c) 2026 The kdump.fleet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The collection's pure functions as filters: for the role, for templates, and for checks in CI."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.kdump.fleet.plugins.module_utils import plan
+from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import (
+    CrashkernelError,
+    parse_crashkernel,
+)
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.registry import NAMES, by_name
+
+
+def crashkernel_parse(
+    cmdline: t.Any, system_ram: t.Any, arch: t.Any = "x86_64"
+) -> dict[str, t.Any]:
+    """Return what a kernel command line reserves; see the filter's documentation."""
+    if not isinstance(cmdline, str) or not isinstance(arch, str):
+        raise AnsibleFilterError(
+            "kdump.fleet.crashkernel_parse needs a kernel command line and an architecture, as strings"
+        )
+    if not isinstance(system_ram, int) or isinstance(system_ram, bool):
+        raise AnsibleFilterError(
+            f"kdump.fleet.crashkernel_parse needs the RAM in bytes, as a number, not {type(system_ram).__name__}"
+        )
+    try:
+        return {"ok": True, "error": "", **parse_crashkernel(cmdline, system_ram, arch)._asdict()}
+    except CrashkernelError as exc:
+        return {
+            "ok": False,
+            "error": str(exc),
+            "size": 0,
+            "offset": 0,
+            "low": 0,
+            "cma": 0,
+            "high": False,
+        }
+
+
+def kdump_conf_problems(
+    text: t.Any, tooling: t.Any = "kdumpctl", release: t.Any = None
+) -> list[str]:
+    """Return what a tooling would refuse in a configuration; see the filter's documentation."""
+    if not isinstance(text, str):
+        raise AnsibleFilterError(
+            f"kdump.fleet.kdump_conf_problems needs a text, not {type(text).__name__}"
+        )
+    known = by_name(str(tooling))
+    if known is None:
+        raise AnsibleFilterError(
+            f"kdump.fleet.kdump_conf_problems: tooling {tooling!r} must be one of: {', '.join(NAMES)}"
+        )
+    return known.problems(text, release)
+
+
+def kdump_plan(
+    facts: t.Any, wanted: t.Any, names: t.Any = (), known: t.Any = ()
+) -> dict[str, t.Any]:
+    """Return what has to be done on a host; see the filter's documentation."""
+    if not isinstance(facts, t.Mapping) or "boot_loader" not in facts:
+        raise AnsibleFilterError(
+            "kdump.fleet.kdump_plan needs what kdump.fleet.kdump_info returned"
+        )
+    if not isinstance(wanted, t.Mapping):
+        raise AnsibleFilterError(
+            f"kdump.fleet.kdump_plan needs the wanted state as a dict, not {type(wanted).__name__}"
+        )
+    unknown = set(wanted) - set(plan.Wanted._fields)
+    if unknown:
+        raise AnsibleFilterError(
+            f"kdump.fleet.kdump_plan does not know: {', '.join(sorted(unknown))}"
+        )
+    result = plan.plan(facts, plan.Wanted(**wanted))
+    result["errors"] += plan.unknown_variables(list(names), list(known))
+    if result["errors"]:
+        result.update(steps=[], step_names=[], reboot_required=False)
+    return result
+
+
+class FilterModule:
+    """Ansible's entry point."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {
+            "crashkernel_parse": crashkernel_parse,
+            "kdump_conf_problems": kdump_conf_problems,
+            "kdump_plan": kdump_plan,
+        }

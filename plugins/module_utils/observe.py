@@ -1,0 +1,347 @@
+# Copyright (c) 2026 The kdump.fleet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to kdump.fleet: may change in any release.
+
+"""What is read from a host: facts, no opinions. Changes nothing and calls nothing that can block."""
+
+import os
+import re
+import typing as t
+
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
+    BootLoaderError,
+    next_entry,
+)
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.registry import (
+    detect as detect_boot_loader,
+)
+from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import (
+    CrashkernelError,
+    parse_crashkernel,
+    words,
+)
+from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
+from ansible_collections.kdump.fleet.plugins.module_utils.pending import PENDING
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import Tooling
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.registry import (
+    detect as detect_tooling,
+)
+
+Facts = t.Dict[str, t.Any]
+
+# From Linux 6.19 on the first of each pair; the second is deprecated there (Documentation/ABI).
+LOADED = ("/sys/kernel/kexec/crash_loaded", "/sys/kernel/kexec_crash_loaded")
+RESERVED = ("/sys/kernel/kexec/crash_size", "/sys/kernel/kexec_crash_size")
+
+# What the running kernel was built with; one of each group is enough.
+KERNEL_OPTIONS = (
+    ("KEXEC", "KEXEC_FILE"),
+    ("CRASH_DUMP",),
+    ("PROC_VMCORE",),
+    ("RELOCATABLE",),
+    ("SYSFS",),
+    ("DEBUG_INFO", "DEBUG_INFO_BTF"),
+)
+SYSCTLS = ("kernel.kexec_load_disabled", "kernel.panic", "kernel.panic_on_oops", "kernel.sysrq")
+
+
+def loaded(host: Host) -> t.Optional[bool]:
+    """Say whether a capture kernel is loaded; None if this kernel has no kexec."""
+    for path in LOADED:
+        word = host.read_word(path)
+        if word is not None:
+            return word == "1"
+    return None
+
+
+def reserved(host: Host) -> t.Optional[int]:
+    """Return the bytes reserved for the capture kernel; None if this kernel has no kexec."""
+    for path in RESERVED:
+        word = host.read_word(path)
+        if word is not None and word.isdigit():
+            return int(word)
+    return None
+
+
+def os_release(host: Host) -> t.Dict[str, str]:
+    """Return the fields of /etc/os-release."""
+    text = host.read("/etc/os-release") or host.read("/usr/lib/os-release") or ""
+    return {
+        key: value.strip("\"'")
+        for key, value in re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE)
+    }
+
+
+def system_ram(host: Host) -> int:
+    """Return the RAM that the kernel measures crashkernel= ranges with, in bytes.
+
+    That is all memory the firmware gave it, reserved or not: the sum of /proc/iomem's System RAM. Without
+    root that file shows zeros, and MemTotal, a few percent less, has to do.
+    """
+    total = 0
+    for start, end in re.findall(
+        r"^([0-9a-f]+)-([0-9a-f]+) : System RAM", host.read("/proc/iomem") or "", re.M
+    ):
+        if int(end, 16):
+            total += int(end, 16) - int(start, 16) + 1
+    if total:
+        return total
+    match = re.search(r"^MemTotal:\s*(\d+) kB", host.read("/proc/meminfo") or "", re.M)
+    return int(match.group(1)) * 1024 if match else 0
+
+
+def crashkernel_facts(values: t.Sequence[str], cmdline: str, ram: int, arch: str) -> Facts:
+    """Return what crashkernel= words mean to the kernel.
+
+    :param ram: bytes.
+    """
+    facts = {"values": list(values), "ok": False, "error": "", "size": 0, "low": 0, "cma": 0}  # type: Facts
+    try:
+        meant = parse_crashkernel(cmdline, ram, arch)
+    except CrashkernelError as exc:
+        facts["error"] = str(exc)
+        return facts
+    facts.update(ok=True, size=meant.size, low=meant.low, cma=meant.cma)
+    return facts
+
+
+def observe(host: Host, tooling_name: str = "auto", dump_path: t.Optional[str] = None) -> Facts:
+    """Return everything that the plan needs to know of a host.
+
+    :param tooling_name: auto or the name of a tooling.
+    :param dump_path: where to look for dumps; None takes the configuration's.
+    """
+    arch = os.uname().machine if host.root == "/" else (host.read_word("/arch") or "x86_64")
+    kernel = (host.read_word("/proc/sys/kernel/osrelease") or "").strip()
+    cmdline = (host.read("/proc/cmdline") or "").strip()
+    ram = system_ram(host)
+    release = os_release(host)
+    virtualization = _virtualization(host)
+    is_loaded = loaded(host)
+    facts = {
+        "architecture": arch,
+        "boot_id": host.read_word("/proc/sys/kernel/random/boot_id") or "",
+        "distribution": {
+            "id": release.get("ID", ""),
+            "version": release.get("VERSION_ID", ""),
+            "name": release.get("PRETTY_NAME", ""),
+        },
+        "memory": {"total": ram, "page_size": os.sysconf("SC_PAGE_SIZE")},
+        "kernel": {
+            "release": kernel,
+            "cmdline": cmdline,
+            "options": _kernel_options(host, kernel),
+        },
+        "crashkernel": crashkernel_facts(words(cmdline), cmdline, ram, arch),
+        "reserved": reserved(host),
+        "loaded": is_loaded,
+        "virtualization": virtualization,
+        "boot_loader": _boot_loader(host, ram, arch),
+        "sysctl": {name: host.read_word("/proc/sys/" + name.replace(".", "/")) for name in SYSCTLS},
+    }  # type: Facts
+    facts["unsupported"] = _unsupported(facts)
+    tooling = detect_tooling(host, release, tooling_name)
+    facts["tooling"] = _tooling(host, tooling, facts)
+    path = dump_path or (
+        tooling.dump_path(facts["tooling"]["settings"]) if tooling else "/var/crash"
+    )
+    facts["target"] = _target(host, path)
+    facts["dumps"] = [dict(dump._asdict()) for dump in tooling.dumps(host, path)] if tooling else []
+    return facts
+
+
+def _virtualization(host: Host) -> Facts:
+    container = host.ask(["systemd-detect-virt", "--container"])
+    if container and container != "none":
+        return {"kind": "container", "name": container}
+    if host.exists("/.dockerenv") or host.exists("/run/.containerenv"):
+        return {"kind": "container", "name": "docker" if host.exists("/.dockerenv") else "podman"}
+    machine = host.ask(["systemd-detect-virt", "--vm"])
+    if machine and machine != "none":
+        return {"kind": "vm", "name": machine}
+    return {"kind": "none", "name": ""}
+
+
+def _kernel_options(host: Host, kernel: str) -> t.Dict[str, t.Optional[bool]]:
+    """Return whether each option is built in; None where the kernel's configuration is not to be read."""
+    text = host.read(f"/boot/config-{kernel}") or host.read(f"/lib/modules/{kernel}/config")
+    result = {}  # type: t.Dict[str, t.Optional[bool]]
+    for group in KERNEL_OPTIONS:
+        for name in group:
+            result[name] = None if text is None else f"\nCONFIG_{name}=y\n" in f"\n{text}\n"
+    return result
+
+
+def _boot_loader(host: Host, ram: int, arch: str) -> Facts:
+    facts = {"name": None, "error": "", "kernel": "", "crashkernel": None, "entries": []}  # type: Facts
+    loader = detect_boot_loader(host)
+    if loader is None:
+        facts["error"] = (
+            "no boot loader that kdump.fleet can drive was found (it knows GRUB with update-grub)"
+        )
+        return facts
+    facts["name"] = loader.name
+    try:
+        entries = loader.entries(host)
+    except BootLoaderError as exc:
+        facts["error"] = str(exc)
+        return facts
+    chosen = next_entry(entries)
+    facts["entries"] = [
+        {
+            "title": entry.title,
+            "kernel": entry.kernel,
+            "recovery": entry.recovery,
+            "crashkernel": entry.crashkernel,
+        }
+        for entry in entries
+    ]
+    if chosen is None:
+        facts["error"] = f"{loader.name} has no entry that boots a Linux kernel"
+        return facts
+    facts["kernel"] = re.sub(r"^.*/vmlinu[xz]-", "", chosen.kernel)
+    facts["crashkernel"] = crashkernel_facts(chosen.crashkernel, chosen.arguments, ram, arch)
+    return facts
+
+
+def _unsupported(facts: Facts) -> t.List[str]:
+    """Return why this host can never dump, if so."""
+    reasons = []
+    if facts["virtualization"]["kind"] == "container":
+        reasons.append(
+            f"this is a container ({facts['virtualization']['name']}): its kernel is the host's, "
+            "so kdump is set up on the host"
+        )
+    elif facts["loaded"] is None:
+        reasons.append(
+            "the running kernel has no kexec (neither /sys/kernel/kexec_crash_loaded nor its new name)"
+        )
+    options = facts["kernel"]["options"]
+    for group in KERNEL_OPTIONS[:3]:
+        if all(options[name] is False for name in group):
+            reasons.append(
+                f"the kernel {facts['kernel']['release']} was built without "
+                + " or ".join(f"CONFIG_{name}" for name in group)
+            )
+    return reasons
+
+
+def _tooling(host: Host, tooling: t.Optional[Tooling], facts: Facts) -> Facts:
+    result = {
+        "name": None,
+        "installed": False,
+        "packages": [],
+        "missing_packages": [],
+        "service": {"name": "", "enabled": "", "active": ""},
+        "config_path": "",
+        "settings": {},
+        "initrd": None,
+        "pending": False,
+        "pending_since_boot": False,
+    }  # type: Facts
+    if tooling is None:
+        return result
+    versions = _package_versions(host, tooling.packages)
+    text = host.read(tooling.config_path)
+    settings = tooling.parse(text or "")
+    # A reservation that is there belongs to the running kernel; without one only the next boot's can arm.
+    kernel = facts["kernel"]["release"] if facts["reserved"] else facts["boot_loader"]["kernel"]
+    initrd = tooling.initrd(host, kernel or facts["kernel"]["release"])
+    result.update(
+        name=tooling.name,
+        installed=tooling.installed(host),
+        packages=[{"name": name, "version": version} for name, version in sorted(versions.items())],
+        missing_packages=[name for name in tooling.packages if name not in versions],
+        service=_service(host, tooling.service),
+        config_path=tooling.config_path,
+        settings={
+            key: "********" if tooling.secret(key) else value for key, value in settings.items()
+        },
+        initrd=dict(initrd._asdict()),
+        pending=host.exists(PENDING),
+        # A service that loaded at a later boot has used the new configuration already.
+        pending_since_boot=(host.mtime(PENDING) or 0.0) > _boot_time(host),
+    )
+    return result
+
+
+def _boot_time(host: Host) -> float:
+    """Return when the running kernel started, in seconds since 1970."""
+    match = re.search(r"^btime (\d+)$", host.read("/proc/stat") or "", re.M)
+    return float(match.group(1)) if match else 0.0
+
+
+def _package_versions(host: Host, packages: t.Sequence[str]) -> t.Dict[str, str]:
+    """Return the versions of those packages that are installed."""
+    # dpkg-query exits with 1 as soon as one of them is unknown, and still prints the others.
+    try:
+        result = host.runner.start(
+            [
+                "dpkg-query",
+                "--show",
+                "--showformat",
+                "${Package} ${Version} ${db:Status-Status}\\n",
+                *packages,
+            ],
+            30,
+        )
+    except Exception:  # pylint: disable=broad-except
+        return {}
+    lines = (line.split() for line in result.stdout.splitlines())
+    return {
+        fields[0]: fields[1] for fields in lines if len(fields) == 3 and fields[2] == "installed"
+    }
+
+
+def _service(host: Host, name: str) -> Facts:
+    text = (
+        host.ask(["systemctl", "show", "--property=UnitFileState,ActiveState,Result", name]) or ""
+    )
+    fields = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    return {
+        "name": name,
+        "enabled": fields.get("UnitFileState", ""),
+        "active": fields.get("ActiveState", ""),
+        "result": fields.get("Result", ""),
+    }
+
+
+def _target(host: Host, path: str) -> Facts:
+    """Return the file system that a dump would go to; of the nearest folder that exists."""
+    existing = path
+    while not host.exists(existing) and existing != "/":
+        existing = os.path.dirname(existing)
+    facts = {
+        "path": path,
+        "exists": existing == path,
+        "mode": "",
+        "source": "",
+        "mount": "",
+        "fstype": "",
+        "size": None,
+        "free": None,
+    }  # type: Facts
+    try:
+        if facts["exists"]:
+            facts["mode"] = f"{os.stat(host.path(path)).st_mode & 0o7777:04o}"
+        status = os.statvfs(host.path(existing))
+        facts.update(size=status.f_blocks * status.f_frsize, free=status.f_bavail * status.f_frsize)
+    except OSError:
+        return facts
+    answer = host.ask(
+        [
+            "findmnt",
+            "--noheadings",
+            "--raw",
+            "--output",
+            "SOURCE,TARGET,FSTYPE",
+            "--target",
+            existing,
+        ]
+    )
+    fields = (answer or "").split()
+    if len(fields) == 3:
+        facts.update(source=fields[0], mount=fields[1], fstype=fields[2])
+    return facts

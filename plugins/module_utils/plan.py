@@ -1,0 +1,264 @@
+# Copyright (c) 2026 The kdump.fleet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to kdump.fleet: may change in any release.
+
+"""From what a host is to what has to be done. Pure: the observation and the wanted state in, steps out."""
+
+import difflib
+import re
+import typing as t
+
+from ansible_collections.kdump.fleet.plugins.module_utils import checks
+from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import (
+    KEYWORD,
+    CrashkernelError,
+    parse_crashkernel,
+)
+from ansible_collections.kdump.fleet.plugins.module_utils.sizing import distro_default
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import SECRET_RULE
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_tools import KdumpTools
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.registry import NAMES, by_name
+
+Facts = t.Mapping[str, t.Any]
+
+# Other users of the host may leave files in a folder with the sticky bit (apport does on Ubuntu).
+STICKY = 0o1000
+FAIL_COMMANDS = {"reboot": "reboot -f", "halt": "halt -f", "poweroff": "poweroff -f"}
+# Set by the role itself or by playbooks of this collection.
+OTHER_NAMES = (
+    "kdump_reboot_required",
+    "kdump_drill_confirm",
+    "kdump_drill_timeout",
+    "kdump_hosts",
+    "kdump_serial",
+)
+
+
+class Step(t.NamedTuple):
+    """One thing to do, and why."""
+
+    name: str
+    reason: str
+
+
+class Wanted(t.NamedTuple):
+    """The role's variables, without their prefix."""
+
+    tooling: str = "auto"
+    crashkernel: str = "distro"
+    path: str = "/var/crash"
+    core_collector: t.Optional[str] = None
+    system_action: str = "reboot"
+    dumps_to_keep: t.Optional[int] = None
+    options: t.Mapping[str, t.Any] = {}
+    reboot_ok: bool = False
+
+
+def crashkernel_values(wanted: Wanted, facts: Facts) -> t.Tuple[t.List[str], t.List[str]]:
+    """Return the values that the next boot should have, and what is wrong with the variable."""
+    text = wanted.crashkernel.strip()
+    if text == "none":
+        return [], []
+    if text == "distro":
+        distribution = facts["distribution"]
+        value = distro_default(distribution["id"], distribution["version"], facts["architecture"])
+        if value is None:
+            return [], [
+                f"kdump_crashkernel: 'distro' has no known value for {distribution['name'] or 'this distribution'} "
+                f"on {facts['architecture']}; set a size, such as kdump_crashkernel: 512M"
+            ]
+        values = [value]
+    else:
+        values = text.split()
+    rule = f"kdump_crashkernel: {text!r}"
+    for value in values:
+        if not re.match(r"[0-9A-Za-z@:,-]+$", value):
+            return [], [
+                f"{rule} must hold sizes or ranges alone, such as 256M or 2G-:256M (without {KEYWORD!r})"
+            ]
+    try:
+        parse_crashkernel(
+            " ".join(KEYWORD + value for value in values),
+            facts["memory"]["total"],
+            facts["architecture"],
+        )
+    except CrashkernelError as exc:
+        if text == "distro":
+            return [], [
+                f"{rule} does not suit this host: {exc}; set a size, such as kdump_crashkernel: 192M"
+            ]
+        return [], [f"{rule} would be rejected by the kernel of this host: {exc}"]
+    return values, []
+
+
+def settings(wanted: Wanted) -> t.Tuple[t.Dict[str, str], t.List[str]]:
+    """Return the settings of kdump-tools for the wanted state, and what is wrong with the variables."""
+    problems = []
+    result = {"USE_KDUMP": "1", "KDUMP_COREDIR": wanted.path}
+    if not re.match(r"/[^\s\x00-\x1f\x7f]*$", wanted.path) or ".." in wanted.path.split("/"):
+        problems.append(
+            f"kdump_path: {wanted.path!r} must be an absolute path without blanks and without '..', such as /var/crash"
+        )
+    if wanted.system_action in FAIL_COMMANDS:
+        result["KDUMP_FAIL_CMD"] = FAIL_COMMANDS[wanted.system_action]
+    else:
+        problems.append(
+            f"kdump_system_action: {wanted.system_action!r} is not possible with kdump-tools, which runs a command "
+            f"without a console; use one of: {', '.join(FAIL_COMMANDS)}"
+        )
+    if wanted.core_collector is not None:
+        program, _, arguments = wanted.core_collector.strip().partition(" ")
+        if program != "makedumpfile":
+            problems.append(
+                f"kdump_core_collector: {wanted.core_collector!r} must begin with 'makedumpfile': "
+                "kdump-tools can use no other program"
+            )
+        elif arguments.strip():
+            result["MAKEDUMP_ARGS"] = arguments.strip()
+    if wanted.dumps_to_keep is not None:
+        result["KDUMP_NUM_DUMPS"] = str(wanted.dumps_to_keep)
+        if wanted.dumps_to_keep < 0:
+            problems.append(f"kdump_dumps_to_keep: {wanted.dumps_to_keep} must be 0 (all) or more")
+    variables = {
+        "KDUMP_COREDIR": "kdump_path",
+        "KDUMP_FAIL_CMD": "kdump_system_action",
+        "MAKEDUMP_ARGS": "kdump_core_collector",
+        "KDUMP_NUM_DUMPS": "kdump_dumps_to_keep",
+        "USE_KDUMP": "kdump_crashkernel",
+    }
+    for key, value in wanted.options.items():
+        if key in variables:
+            problems.append(
+                f"kdump_options: {key} has a variable of its own; set {variables[key]} instead"
+            )
+        elif not isinstance(value, (str, int)) or isinstance(value, bool):
+            problems.append(
+                f"kdump_options: {key}: {value!r} must be a string or a number; put it in quotes"
+            )
+        else:
+            result[key] = str(value)
+    tooling = KdumpTools()
+    for key in [key for key in wanted.options if tooling.secret(key)]:
+        problems.append(f"kdump_options: {key} {SECRET_RULE}")
+        result.pop(key, None)
+    names = {key: variable for key, variable in variables.items() if key not in wanted.options}
+    for key, value in result.items():
+        reason = tooling.setting_problem(key, value)
+        # A wrong path has been named above.
+        if reason and key != "KDUMP_COREDIR":
+            problems.append(f"{names.get(key, 'kdump_options')}: {key}={value!r} {reason}")
+    return result, problems
+
+
+def unknown_variables(names: t.Sequence[str], known: t.Sequence[str]) -> t.List[str]:
+    """Return a problem for every kdump_ variable that looks like a misspelt one of the role's."""
+    problems = []
+    for name in sorted(set(names) - set(known) - set(OTHER_NAMES)):
+        close = difflib.get_close_matches(name, known, 1, 0.8)
+        if close:
+            problems.append(
+                f"{name}: the role kdump has no such variable; did you mean {close[0]}?"
+            )
+    return problems
+
+
+def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
+    """Return what has to be done on a host, as data.
+
+    The keys: ``errors`` (nothing may be done while there are any), ``steps`` (name and reason, in order),
+    ``reboot_required``, ``armed``, ``findings``, and what the steps need: ``crashkernel``, ``settings``,
+    ``packages``, ``service``, ``tooling``, ``path``.
+    """
+    problems = list(facts["unsupported"])
+    tooling = by_name(facts["tooling"]["name"] or "")
+    if wanted.tooling not in ("auto", *NAMES):
+        problems.append(
+            f"kdump_tooling: {wanted.tooling!r} must be one of: auto, {', '.join(NAMES)}"
+        )
+    elif tooling is None:
+        problems.append(
+            f"no dump tooling is known for {facts['distribution']['name'] or 'this distribution'}; "
+            f"set kdump_tooling to one of: {', '.join(NAMES)}"
+        )
+    values, crashkernel_problems = crashkernel_values(wanted, facts)
+    options, setting_problems = settings(wanted)
+    problems += crashkernel_problems + setting_problems
+    if facts["boot_loader"]["crashkernel"] is None:
+        problems.append(f"crashkernel= cannot be set: {facts['boot_loader']['error']}")
+    result = {
+        "errors": problems,
+        "steps": [],
+        "step_names": [],
+        "reboot_required": False,
+        "armed": bool(facts["loaded"]),
+        "findings": [dict(finding._asdict()) for finding in checks.findings(facts)],
+        "crashkernel": values,
+        "settings": options,
+        "path": wanted.path,
+        "tooling": facts["tooling"]["name"],
+        "packages": list(tooling.packages) if tooling else [],
+        "service": tooling.service if tooling else "",
+    }  # type: t.Dict[str, t.Any]
+    if problems:
+        return result
+    steps = _steps(facts, wanted, values, options)
+    result["steps"] = [dict(step._asdict()) for step in steps]
+    result["step_names"] = [step.name for step in steps]
+    result["reboot_required"] = "reboot" in result["step_names"]
+    return result
+
+
+def _steps(
+    facts: Facts, wanted: Wanted, values: t.Sequence[str], options: t.Mapping[str, str]
+) -> t.List[Step]:
+    tooling = facts["tooling"]
+    running = facts["crashkernel"]["values"]
+    following = facts["boot_loader"]["crashkernel"]["values"]
+    reboot = list(values) != running
+    steps = []
+    if tooling["missing_packages"]:
+        steps.append(Step("packages", f"not installed: {', '.join(tooling['missing_packages'])}"))
+    mode = int(facts["target"]["mode"] or "0", 8)
+    if not facts["target"]["exists"]:
+        steps.append(Step("path", f"{wanted.path} does not exist"))
+    elif mode & 0o077 and not mode & STICKY:
+        steps.append(
+            Step(
+                "path", f"{wanted.path} is open to others (mode {mode:04o}), and dumps hold secrets"
+            )
+        )
+    different = sorted(
+        key for key, value in options.items() if tooling["settings"].get(key) != value
+    )
+    if different:
+        steps.append(Step("conf", f"{tooling['config_path']}: {', '.join(different)}"))
+    if list(values) != following or any(
+        list(values) != entry["crashkernel"]
+        for entry in facts["boot_loader"]["entries"]
+        if not entry["recovery"]
+    ):
+        words = " ".join(KEYWORD + value for value in values)
+        steps.append(
+            Step(
+                "crashkernel", f"the next boot has {_shown(following)}, wanted is {words or 'none'}"
+            )
+        )
+    if tooling["service"]["enabled"] != "enabled":
+        steps.append(Step("service", f"{tooling['service']['name']} is not enabled"))
+    initrd = tooling["initrd"]
+    if reboot and values:
+        if not initrd["exists"] or initrd["stale"] or tooling["missing_packages"]:
+            steps.append(Step("initrd", "; ".join(initrd["stale"][:2]) or "the packages are new"))
+    elif values and facts["loaded"] is False:
+        steps.append(Step("load", "no capture kernel is loaded"))
+    elif values and (initrd["stale"] or tooling["pending"] or different):
+        steps.append(Step("load", "; ".join(initrd["stale"][:2]) or "the configuration is new"))
+    if reboot:
+        steps.append(Step("reboot", f"the running kernel has {_shown(running)}"))
+    return steps
+
+
+def _shown(values: t.Sequence[str]) -> str:
+    return " ".join(KEYWORD + value for value in values) or f"no {KEYWORD[:-1]}"

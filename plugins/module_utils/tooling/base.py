@@ -1,0 +1,118 @@
+# Copyright (c) 2026 The kdump.fleet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to kdump.fleet: may change in any release.
+
+"""What every dump tooling must be able to tell and do. No tooling is asked by a command that can block."""
+
+import abc
+import re
+import typing as t
+
+from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
+
+SECRET_RULE = (
+    "is a secret, which would show in logs; write it into the file on the host, where it is kept"
+)
+
+
+class Initrd(t.NamedTuple):
+    """The initrd that the capture kernel gets."""
+
+    path: str
+    kernel: str  # release it is for
+    exists: bool
+    stale: t.List[str]  # why it should be built again; empty if it is good
+
+
+class Dump(t.NamedTuple):
+    """One dump below the dump path: a folder with what the capture kernel wrote."""
+
+    folder: str
+    vmcore: str  # '' if there is none
+    dmesg: str  # '' if there is none
+    size: int  # bytes of vmcore
+    mtime: float  # seconds since 1970
+    complete: bool  # by its name: no part of it is marked incomplete
+
+
+class Tooling(metaclass=abc.ABCMeta):
+    """One dump tooling; adding one is a file beside this one and a line in registry.py."""
+
+    name = ""
+    service = ""
+    config_path = ""
+    packages = ()  # type: t.Tuple[str, ...]
+    program = ""  # its being there means that the tooling is installed
+    secrets = ()  # type: t.Tuple[str, ...]  # settings that must never be shown
+    build_timeout = 3600  # seconds; an initrd takes seconds to minutes, an hour under emulation on a busy machine
+
+    def installed(self, host: Host) -> bool:
+        return host.runner.which(self.program) is not None
+
+    @abc.abstractmethod
+    def suits(self, distribution: str, like: t.Sequence[str]) -> bool:
+        """Say whether this tooling is the distribution's own.
+
+        :param distribution: ID of /etc/os-release.
+        :param like: the words of ID_LIKE.
+        """
+
+    @abc.abstractmethod
+    def parse(self, text: str) -> t.Dict[str, str]:
+        """Return the settings of a configuration file."""
+
+    @abc.abstractmethod
+    def render(self, text: str, settings: t.Mapping[str, t.Optional[str]]) -> str:
+        """Return the text with these settings; None takes one out. Every other line stays as it is."""
+
+    @abc.abstractmethod
+    def problems(self, text: str, release: t.Optional[str] = None) -> t.List[str]:
+        """Return what the tooling would refuse or silently misread, one sentence each; empty means accepted."""
+
+    @abc.abstractmethod
+    def setting_problem(self, key: str, value: str) -> str:
+        """Return what is wrong with one setting, or ''."""
+
+    def secret(self, key: str) -> bool:
+        return key in self.secrets
+
+    def redact(self, text: str) -> str:
+        """Return a configuration without its secrets, to be shown."""
+        for key in self.secrets:
+            text = re.sub(rf"(?m)^(\s*(?:export\s+)?{key}=).*$", r"\1********", text)
+        return text
+
+    @abc.abstractmethod
+    def dump_path(self, settings: t.Mapping[str, str]) -> str:
+        """Return where dumps go on this host."""
+
+    @abc.abstractmethod
+    def initrd(self, host: Host, kernel: str) -> Initrd:
+        """Look at the capture initrd for a kernel release."""
+
+    @abc.abstractmethod
+    def build(self, host: Host, kernel: str) -> None:
+        """Build that initrd; the one before stays if it fails.
+
+        :raises CommandError: it failed.
+        """
+
+    @abc.abstractmethod
+    def load(self, host: Host) -> None:
+        """Load the capture kernel, in place of one that is loaded.
+
+        :raises CommandError: it failed.
+        """
+
+    @abc.abstractmethod
+    def unload(self, host: Host) -> None:
+        """Unload the capture kernel.
+
+        :raises CommandError: it failed.
+        """
+
+    @abc.abstractmethod
+    def dumps(self, host: Host, path: str) -> t.List[Dump]:
+        """Return the dumps below a path, oldest first."""

@@ -1,0 +1,40 @@
+# Copyright (c) 2026 The kdump.fleet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to kdump.fleet: may change in any release.
+
+"""The dump toolings that the collection can drive."""
+
+import typing as t
+
+from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import Tooling
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_tools import KdumpTools
+
+TOOLINGS = (KdumpTools(),)  # type: t.Tuple[Tooling, ...]
+NAMES = tuple(tooling.name for tooling in TOOLINGS)
+
+
+def by_name(name: str) -> t.Optional[Tooling]:
+    """Return a tooling by its name, or None."""
+    for tooling in TOOLINGS:
+        if tooling.name == name:
+            return tooling
+    return None
+
+
+def detect(host: Host, release: t.Mapping[str, str], wanted: str = "auto") -> t.Optional[Tooling]:
+    """Return the tooling of a host: the one asked for, else the one installed, else its distribution's own.
+
+    :param release: the fields of /etc/os-release.
+    """
+    if wanted != "auto":
+        return by_name(wanted)
+    for tooling in TOOLINGS:
+        if tooling.installed(host):
+            return tooling
+    for tooling in TOOLINGS:
+        if tooling.suits(release.get("ID", ""), release.get("ID_LIKE", "").split()):
+            return tooling
+    return None

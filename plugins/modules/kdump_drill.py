@@ -1,0 +1,115 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The kdump.fleet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: kdump_drill
+short_description: Crash a host and prove that it wrote a dump
+version_added: 0.1.0
+description:
+  - Writes a mark to the kernel log, crashes the host, waits until it has booted again, and proves that the new dump is
+    this crash's; it is complete, a dump reader accepts its header, and the mark is in its kernel log.
+  - "B(Everything that runs on the host is lost.) The host is away for minutes."
+  - A host that is not armed is refused before the crash.
+  - Fails as well if the host is not armed again afterwards.
+extends_documentation_fragment:
+  - kdump.fleet._attributes
+  - kdump.fleet._attributes.actiongroup_kdump
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Says whether the host is armed, and does not crash it.
+  diff_mode:
+    support: none
+  idempotent:
+    support: none
+    details:
+      - It crashes the host each time.
+options:
+  confirm:
+    description:
+      - Must be V(true) for anything to happen.
+    type: bool
+    required: true
+  timeout:
+    description:
+      - Seconds that the host may take from the crash until it is back and armed.
+    type: int
+    default: 1800
+  tooling:
+    description:
+      - The dump tooling. V(auto) takes the one that is installed, else the distribution's own.
+    type: str
+    choices: [auto, kdump-tools]
+    default: auto
+seealso:
+  - module: kdump.fleet.kdump_info
+  - module: kdump.fleet.vmcore_info
+author:
+  - The kdump.fleet authors (@kdump-fleet)
+"""
+
+EXAMPLES = r"""
+- name: Crash the canaries and see their dumps
+  kdump.fleet.kdump_drill:
+    confirm: true
+  register: drill
+"""
+
+RETURN = r"""
+path:
+  description: The new dump.
+  type: str
+  returned: success
+  sample: /var/crash/202611210558/dump.202611210558
+dmesg:
+  description: The kernel log beside it.
+  type: str
+  returned: success
+  sample: /var/crash/202611210558/dmesg.202611210558
+size:
+  description: The dump's bytes.
+  type: int
+  returned: success
+  sample: 27600048
+panic:
+  description: The line of the kernel log that names the panic.
+  type: str
+  returned: success
+  sample: "Kernel panic - not syncing: sysrq triggered crash"
+header:
+  description: What the dump's headers tell, as M(kdump.fleet.vmcore_info) returns it.
+  type: dict
+  returned: success
+kernel:
+  description: The kernel that was crashed.
+  type: str
+  returned: success
+  sample: 6.1.0-40-amd64
+reserved:
+  description: The bytes that were reserved for the capture kernel.
+  type: int
+  returned: success
+  sample: 134217728
+seconds:
+  description: Seconds from the crash until the host was back online.
+  type: int
+  returned: success
+  sample: 81
+token:
+  description: The mark in the kernel log.
+  type: str
+  returned: success
+  sample: 9f86d081884c7d65
+boot_id:
+  description: The boot that the host came back with.
+  type: str
+  returned: success
+armed:
+  description: Whether a capture kernel is loaded again.
+  type: bool
+  returned: success
+  sample: true
+"""

@@ -1,0 +1,153 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The kdump.fleet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: kdump_info
+short_description: Report everything that decides whether a host would write a crash dump
+version_added: 0.1.0
+description:
+  - Reads the kernel, the boot loader, the dump tooling and the dumps of a host in one round trip. Changes nothing,
+    needs no gathered facts, and calls nothing that can block.
+  - On a container, or on a kernel without kexec, it succeeds and says so in RV(unsupported).
+  - Needs root for the complete picture. Without, the RAM is taken from C(MemTotal) and the boot loader may be unreadable.
+extends_documentation_fragment:
+  - kdump.fleet._attributes
+  - kdump.fleet._attributes.info_module
+  - kdump.fleet._attributes.actiongroup_kdump
+options:
+  tooling:
+    description:
+      - The dump tooling to look at. V(auto) takes the one that is installed, else the distribution's own.
+    type: str
+    choices: [auto, kdump-tools]
+    default: auto
+  path:
+    description:
+      - Where dumps are looked for. Without it, where the tooling's configuration puts them.
+    type: path
+seealso:
+  - module: kdump.fleet.kdump_load
+author:
+  - The kdump.fleet authors (@kdump-fleet)
+"""
+
+EXAMPLES = r"""
+- name: Read the kdump state
+  kdump.fleet.kdump_info:
+  register: observed
+
+- name: Believe what the kernel says, not what the service says
+  ansible.builtin.assert:
+    that: observed.loaded
+"""
+
+RETURN = r"""
+architecture:
+  description: As C(uname -m) prints it.
+  type: str
+  returned: success
+  sample: x86_64
+boot_id:
+  description: Differs after every boot.
+  type: str
+  returned: success
+  sample: 2b0f1d52-6a53-4b9c-a3c3-0f1d0f5b6f2a
+distribution:
+  description: The host's C(id), C(version) and full C(name), from C(/etc/os-release).
+  type: dict
+  returned: success
+  sample: {"id": "debian", "version": "12", "name": "Debian GNU/Linux 12 (bookworm)"}
+memory:
+  description: The RAM that the kernel measures ranges with (C(total)) and the C(page_size), in bytes.
+  type: dict
+  returned: success
+  sample: {"total": 1073217536, "page_size": 4096}
+kernel:
+  description:
+    - The running kernel's C(release) and C(cmdline), and C(options), the build options that kdump needs, each V(true),
+      V(false), or V(none) where the kernel's configuration is not on the host.
+  type: dict
+  returned: success
+crashkernel:
+  description:
+    - What C(crashkernel=) on the running command line means. C(values) are the words' values, C(ok) says whether
+      the kernel would reserve anything, C(error) why not; C(size), C(low) and C(cma) are in bytes.
+  type: dict
+  returned: success
+  sample: {"values": ["384M-:128M"], "ok": true, "error": "", "size": 134217728, "low": 0, "cma": 0}
+boot_loader:
+  description:
+    - The boot loader's C(name), the release of the C(kernel) of the next boot, C(crashkernel) of the next boot in the form
+      of RV(crashkernel), all C(entries), and an C(error) where nothing can be said.
+  type: dict
+  returned: success
+reserved:
+  description: The bytes that the kernel has reserved; V(none) if it has no kexec.
+  type: int
+  returned: success
+  sample: 134217728
+loaded:
+  description: Whether a capture kernel is loaded, as the kernel itself says; V(none) if it has no kexec.
+  type: bool
+  returned: success
+  sample: true
+tooling:
+  description:
+    - The dump tooling's C(name), whether it is C(installed), its C(packages) and C(missing_packages), C(service) with its
+      states, C(config_path), C(settings) without secrets, the capture C(initrd) and why it is stale, and whether a
+      changed configuration is C(pending) until the kernel has confirmed it.
+  type: dict
+  returned: success
+target:
+  description:
+    - The file system that a dump would go to. C(path), whether it C(exists), its C(mode), the C(source), C(mount) and
+      C(fstype) of its file system, and C(size) and C(free) in bytes.
+  type: dict
+  returned: success
+dumps:
+  description:
+    - The dumps on this host, oldest first, each with C(folder), C(vmcore), C(dmesg), C(size) in bytes, C(mtime) in seconds
+      since 1970, and C(complete), which the names alone decide here; M(kdump.fleet.vmcore_info) reads the file.
+  type: list
+  elements: dict
+  returned: success
+virtualization:
+  description: Whether the host is a V(vm), a V(container) or V(none) of them (C(kind)), and which (C(name)).
+  type: dict
+  returned: success
+  sample: {"kind": "vm", "name": "kvm"}
+sysctl:
+  description: Kernel settings that decide whether a panic leads to a dump; V(none) where there is no such setting.
+  type: dict
+  returned: success
+unsupported:
+  description: Why this host can never write a dump; empty if it can.
+  type: list
+  elements: str
+  returned: success
+  sample: []
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
+from ansible_collections.kdump.fleet.plugins.module_utils.observe import observe
+from ansible_collections.kdump.fleet.plugins.module_utils.runner import SystemRunner
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "tooling": {"type": "str", "choices": ["auto", "kdump-tools"], "default": "auto"},
+            "path": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    facts = observe(Host(SystemRunner()), module.params["tooling"], module.params["path"])
+    module.exit_json(changed=False, **facts)
+
+
+if __name__ == "__main__":
+    main()

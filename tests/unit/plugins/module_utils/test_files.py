@@ -1,0 +1,66 @@
+# Copyright (c) 2026 The kdump.fleet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import os
+import typing as t
+
+import pytest
+
+from ansible_collections.kdump.fleet.plugins.module_utils import pending
+from ansible_collections.kdump.fleet.tests.unit.plugins.conftest import FakeHost
+
+
+def test_write_keeps_the_mode(host: FakeHost) -> None:
+    host.put("/etc/x", "old")
+    os.chmod(host.path("/etc/x"), 0o640)
+    host.write("/etc/x", "new", mode=0o644)
+    assert host.read("/etc/x") == "new"
+    assert os.stat(host.path("/etc/x")).st_mode & 0o777 == 0o640
+
+
+def test_a_new_file_has_the_mode_asked_for(host: FakeHost) -> None:
+    host.write("/etc/new/x", "text", mode=0o600)
+    assert os.stat(host.path("/etc/new/x")).st_mode & 0o777 == 0o600
+
+
+def test_write_follows_a_link(host: FakeHost) -> None:
+    host.put("/etc/real", "old")
+    os.symlink("real", host.path("/etc/link"))
+    host.write("/etc/link", "new")
+    assert os.path.islink(host.path("/etc/link"))
+    assert host.read("/etc/real") == "new"
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.put("/etc/x", "old")
+
+    def refuse(*_args: t.Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="No space"):
+        host.write("/etc/x", "new")
+    assert host.read("/etc/x") == "old"
+    assert os.listdir(host.path("/etc")) == ["x"]
+
+
+def test_pending_restores_what_was_there_first(host: FakeHost) -> None:
+    host.put("/etc/a", "one")
+    pending.keep(host, "/etc/a", "one")
+    pending.keep(host, "/etc/b", None)
+    host.put("/etc/a", "two")
+    pending.keep(host, "/etc/a", "two")
+    host.put("/etc/a", "three")
+    host.put("/etc/b", "new")
+    assert pending.restore(host) == ["/etc/a", "/etc/b"]
+    assert host.read("/etc/a") == "one"
+    assert not host.exists("/etc/b")
+    assert not host.exists(pending.PENDING)
+
+
+def test_pending_is_for_root_alone(host: FakeHost) -> None:
+    pending.keep(host, "/etc/a", "secret")
+    assert os.stat(host.path(pending.PENDING)).st_mode & 0o777 == 0o600

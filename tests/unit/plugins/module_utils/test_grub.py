@@ -1,0 +1,114 @@
+# Copyright (c) 2026 The kdump.fleet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import os
+import shutil
+import subprocess
+import typing as t
+
+import pytest
+
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import next_entry
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.grub import (
+    DROPIN,
+    Grub,
+    parse_config,
+    render_dropin,
+)
+from ansible_collections.kdump.fleet.tests.unit.plugins.conftest import GRUB_CFG, FakeHost
+
+TEXT = GRUB_CFG.replace("@NEXT@", " crashkernel=256M")
+
+
+def test_every_linux_entry_is_found() -> None:
+    entries = parse_config(TEXT, {})
+    assert [(entry.kernel, entry.recovery, entry.crashkernel) for entry in entries] == [
+        ("/boot/vmlinuz-6.1.0-2-amd64", False, ["256M"]),
+        ("/boot/vmlinuz-6.1.0-2-amd64", False, ["256M"]),
+        ("/boot/vmlinuz-6.1.0-2-amd64", True, []),
+        ("/boot/vmlinuz-6.1.0-1-amd64", False, ["256M"]),
+    ]
+
+
+DEFAULTS = [
+    ("0", {}, 0),
+    ("1>0", {}, 1),
+    ("1>2", {}, 3),
+    ("gnulinux-advanced-1>gnulinux-1", {}, 3),
+    ("Advanced options for Debian GNU/Linux>Debian GNU/Linux, with Linux 6.1.0-1-amd64", {}, 3),
+    ("${saved_entry}", {"saved_entry": "gnulinux-advanced-1>gnulinux-1"}, 3),
+    ("${saved_entry}", {}, 0),
+    ("nonsense", {}, 0),
+]  # type: t.List[t.Tuple[str, t.Dict[str, str], int]]
+
+
+@pytest.mark.parametrize("default, environment, expected", DEFAULTS)
+def test_the_default_is_the_one_that_grub_takes(
+    default: str, environment: t.Dict[str, str], expected: int
+) -> None:
+    text = TEXT.replace('set default="0"', f'set default="{default}"')
+    entries = parse_config(text, environment)
+    assert [entry.default for entry in entries].index(True) == expected
+
+
+def test_a_one_time_entry_goes_before_the_default() -> None:
+    found = next_entry(parse_config(TEXT, {"next_entry": "1>2"}))
+    assert found is not None and found.kernel == "/boot/vmlinuz-6.1.0-1-amd64"
+
+
+def test_no_entry() -> None:
+    assert next_entry(parse_config("set default=0\n", {})) is None
+
+
+SOURCED = [
+    ([], "quiet crashkernel=384M-:128M", "console=ttyS0", "quiet|console=ttyS0"),
+    (["256M"], "quiet crashkernel=384M-:128M", "", "quiet crashkernel=256M|"),
+    (["256M"], "", "crashkernel=1 a=b crashkernel=2 c", " crashkernel=256M| a=b c"),
+    (["1G,high", "72M,low"], "x", "", "x crashkernel=1G,high crashkernel=72M,low|"),
+    (
+        ["2G-4G:256M"],
+        'a="b c"',
+        "nocrashkernel=1",
+        'a="b c" crashkernel=2G-4G:256M|nocrashkernel=1',
+    ),
+]
+
+
+@pytest.mark.parametrize("values, default, always, expected", SOURCED)
+def test_the_dropin_does_in_a_shell_what_it_says(
+    tmp_path: t.Any, values: t.List[str], default: str, always: str, expected: str
+) -> None:
+    (tmp_path / "dropin").write_text(render_dropin(values))
+    script = '. "$1"; printf "%s|%s" "$GRUB_CMDLINE_LINUX_DEFAULT" "$GRUB_CMDLINE_LINUX"'
+    shell = shutil.which("sh")
+    assert shell is not None
+    done = subprocess.run(
+        [shell, "-eu", "-c", script, "sh", str(tmp_path / "dropin")],
+        env=dict(os.environ, GRUB_CMDLINE_LINUX_DEFAULT=default, GRUB_CMDLINE_LINUX=always),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    assert done.stdout.decode() == expected
+
+
+def test_plan_writes_a_dropin_once(debian: FakeHost) -> None:
+    loader = Grub()
+    (change,) = loader.plan(debian, ["256M"])
+    assert (change.path, change.before) == (DROPIN, None)
+    assert change.after is not None
+    debian.write(DROPIN, change.after)
+    assert loader.plan(debian, ["256M"]) == []
+
+
+def test_plan_for_none_strips_what_others_set(debian: FakeHost) -> None:
+    (change,) = Grub().plan(debian, [])
+    assert change.after is not None and "crashkernel=384M" not in change.after
+
+
+def test_plan_for_none_takes_the_dropin_away_when_nobody_else_sets_it(debian: FakeHost) -> None:
+    debian.remove("/etc/default/grub.d/kdump-tools.cfg")
+    assert Grub().plan(debian, []) == []
+    debian.put(DROPIN, render_dropin(["256M"]))
+    (change,) = Grub().plan(debian, [])
+    assert change.after is None

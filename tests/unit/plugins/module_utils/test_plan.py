@@ -1,0 +1,170 @@
+# Copyright (c) 2026 The kdump.fleet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import os
+import typing as t
+
+import pytest
+
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.grub import DROPIN
+from ansible_collections.kdump.fleet.plugins.module_utils.observe import observe
+from ansible_collections.kdump.fleet.plugins.module_utils.plan import (
+    Wanted,
+    plan,
+    unknown_variables,
+)
+from ansible_collections.kdump.fleet.tests.unit.plugins.conftest import GRUB_CFG, FakeHost
+
+
+def steps(host: FakeHost, **wanted: t.Any) -> t.List[str]:
+    result = plan(observe(host), Wanted(**wanted))
+    assert result["errors"] == []
+    return t.cast(t.List[str], result["step_names"])
+
+
+def test_a_host_that_is_right_needs_nothing(debian: FakeHost) -> None:
+    assert steps(debian) == []
+
+
+def test_a_bare_host_needs_everything(debian: FakeHost) -> None:
+    debian.put("/proc/cmdline", "root=UUID=1 ro\n")
+    debian.put("/sys/kernel/kexec_crash_loaded", "0\n")
+    debian.put("/sys/kernel/kexec_crash_size", "0\n")
+    debian.put("/boot/grub/grub.cfg", GRUB_CFG.replace("@NEXT@", ""))
+    for path in (
+        "/etc/default/kdump-tools",
+        "/etc/default/grub.d/kdump-tools.cfg",
+        "/var/lib/kdump/initrd.img-6.1.0-2-amd64",
+    ):
+        debian.remove(path)
+    os.rmdir(debian.path("/var/crash"))
+    debian.runner.answers = {}
+    assert steps(debian) == [
+        "packages",
+        "path",
+        "conf",
+        "crashkernel",
+        "service",
+        "initrd",
+        "reboot",
+    ]
+
+
+def test_a_new_value_needs_the_boot_loader_and_a_reboot(debian: FakeHost) -> None:
+    assert steps(debian, crashkernel="256M") == ["crashkernel", "reboot"]
+
+
+def test_one_boot_entry_with_another_value_is_seen(debian: FakeHost) -> None:
+    text = (debian.read("/boot/grub/grub.cfg") or "").replace(
+        "vmlinuz-6.1.0-1-amd64 root=UUID=1 ro quiet crashkernel=384M-:128M",
+        "vmlinuz-6.1.0-1-amd64 root=UUID=1 ro",
+    )
+    debian.put("/boot/grub/grub.cfg", text)
+    assert steps(debian) == ["crashkernel"]
+
+
+def test_a_reboot_that_is_pending(debian: FakeHost) -> None:
+    debian.put("/proc/cmdline", "root=UUID=1 ro\n")
+    debian.put("/sys/kernel/kexec_crash_size", "0\n")
+    debian.put("/sys/kernel/kexec_crash_loaded", "0\n")
+    assert steps(debian) == ["reboot"]
+
+
+def test_none_takes_the_reservation_away(debian: FakeHost) -> None:
+    assert steps(debian, crashkernel="none") == ["crashkernel", "reboot"]
+    assert not debian.exists(DROPIN)
+
+
+def test_an_unloaded_kernel_is_loaded(debian: FakeHost) -> None:
+    debian.put("/sys/kernel/kexec_crash_loaded", "0\n")
+    assert steps(debian) == ["load"]
+
+
+def test_a_new_configuration_is_loaded(debian: FakeHost) -> None:
+    assert steps(debian, dumps_to_keep=3) == ["conf", "load"]
+
+
+def test_a_stale_initrd_is_built(debian: FakeHost) -> None:
+    debian.put("/etc/initramfs-tools/initramfs.conf", "MODULES=dep\n")
+    assert steps(debian) == ["load"]
+
+
+def test_a_configuration_that_was_never_confirmed_is(debian: FakeHost) -> None:
+    debian.put("/var/lib/kdump-fleet/pending.json", "{}")
+    assert steps(debian) == ["load"]
+
+
+def test_an_open_folder_is_closed_but_not_one_that_others_use(debian: FakeHost) -> None:
+    os.chmod(debian.path("/var/crash"), 0o755)
+    assert steps(debian) == ["path"]
+    os.chmod(debian.path("/var/crash"), 0o3777)
+    assert steps(debian) == []
+
+
+WRONG = [
+    (
+        {"crashkernel": "2G"},
+        "kdump_crashkernel: '2G' would be rejected",
+        "not less than the host's RAM (1073",
+    ),
+    ({"crashkernel": "auto"}, "kdump_crashkernel: 'auto'", "a size is expected"),
+    ({"crashkernel": "256M;reboot"}, "kdump_crashkernel: '256M;reboot'", "sizes or ranges alone"),
+    ({"crashkernel": "crashkernel=256M"}, "kdump_crashkernel", "without 'crashkernel='"),
+    ({"crashkernel": ""}, "kdump_crashkernel", "there is no crashkernel="),
+    ({"path": "var/crash"}, "kdump_path: 'var/crash'", "absolute path"),
+    ({"path": "/var/../etc"}, "kdump_path: '/var/../etc'", "without '..'"),
+    ({"path": "/var/crash\nUSE_KDUMP=0"}, "kdump_path", "absolute path"),
+    (
+        {"system_action": "shell"},
+        "kdump_system_action: 'shell'",
+        "use one of: reboot, halt, poweroff",
+    ),
+    ({"core_collector": "cp"}, "kdump_core_collector: 'cp'", "must begin with 'makedumpfile'"),
+    (
+        {"core_collector": "makedumpfile -d 99"},
+        "kdump_core_collector: MAKEDUMP_ARGS='-d 99'",
+        "0 to 31",
+    ),
+    ({"core_collector": "makedumpfile -c\n-d 31"}, "kdump_core_collector", "newline"),
+    ({"dumps_to_keep": -1}, "kdump_dumps_to_keep: -1", "0 (all) or more"),
+    (
+        {"options": {"KDUMP_COMPRESION": "xz"}},
+        "kdump_options: KDUMP_COMPRESION='xz'",
+        "did you mean KDUMP_COMPRESSION?",
+    ),
+    (
+        {"options": {"KDUMP_COREDIR": "/x"}},
+        "kdump_options: KDUMP_COREDIR",
+        "set kdump_path instead",
+    ),
+    ({"options": {"HOSTTAG": "ip\nUSE_KDUMP=0"}}, "kdump_options: HOSTTAG", "newline"),
+    ({"options": {"HOSTTAG": ["ip"]}}, "kdump_options: HOSTTAG", "must be a string or a number"),
+    ({"options": {"FTP_PASSWORD": "s3cret"}}, "kdump_options: FTP_PASSWORD", "secret"),
+    ({"tooling": "nonsense"}, "kdump_tooling: 'nonsense'", "auto, kdump-tools"),
+]  # type: t.List[t.Tuple[t.Dict[str, t.Any], str, str]]
+
+
+@pytest.mark.parametrize("wanted, where, rule", WRONG)
+def test_bad_input_is_named_and_nothing_is_planned(
+    debian: FakeHost, wanted: t.Dict[str, t.Any], where: str, rule: str
+) -> None:
+    result = plan(observe(debian), Wanted(**wanted))
+    assert any(where in problem and rule in problem for problem in result["errors"]), result[
+        "errors"
+    ]
+    assert result["steps"] == []
+    assert "s3cret" not in str(result["errors"])
+
+
+def test_every_error_is_told_at_once(debian: FakeHost) -> None:
+    result = plan(observe(debian), Wanted(path="x", crashkernel="y", dumps_to_keep=-1))
+    assert len(result["errors"]) >= 3
+
+
+def test_a_misspelt_variable_is_found() -> None:
+    known = ["kdump_path", "kdump_crashkernel"]
+    (problem,) = unknown_variables(
+        ["kdump_path", "kdump_crashkernal", "kdump_site_note", "kdump_reboot_required"], known
+    )
+    assert problem.startswith("kdump_crashkernal:") and "kdump_crashkernel" in problem

@@ -1,0 +1,97 @@
+# Copyright (c) 2026 The kdump.fleet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lab on the command line: python3 -m kdump_lab image|up|down|list|console|ssh."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from . import common, image, machine
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="kdump_lab", description=__doc__)
+    parser.add_argument(
+        "--machines",
+        type=Path,
+        default=Path(os.environ.get("KDUMP_LAB_MACHINES") or common.cache_dir() / "machines"),
+        help="the folder that holds this run's machines, one folder each",
+    )
+    actions = parser.add_subparsers(dest="action", required=True)
+    build = actions.add_parser("image", help="build an image if it is not cached")
+    build.add_argument("suite", choices=image.SUITES)
+    up = actions.add_parser(
+        "up", help="create and boot a machine; prints its connection variables as JSON"
+    )
+    up.add_argument("name")
+    up.add_argument("--suite", choices=image.SUITES, default="bookworm")
+    up.add_argument(
+        "--memory", type=int, default=machine.Spec._field_defaults["memory"], help="MiB"
+    )
+    up.add_argument("--cpus", type=int, default=2)
+    up.add_argument("--disk", type=int, action="append", default=[], help="MiB of one more disk")
+    up.add_argument("--network", default="", help="machines of the same network reach each other")
+    up.add_argument(
+        "--address", default="", help=f"on that network, such as {machine.NETWORK_PREFIX}.11"
+    )
+    for action, text in (
+        ("down", "stop and remove a machine"),
+        ("console", "print its serial console"),
+    ):
+        actions.add_parser(action, help=text).add_argument("name")
+    ssh = actions.add_parser("ssh", help="log in as root")
+    ssh.add_argument("name")
+    ssh.add_argument("command", nargs=argparse.REMAINDER)
+    actions.add_parser("list", help="list the machines")
+    args = parser.parse_args()
+    try:
+        return act(args)
+    except common.LabError as exc:
+        common.say(f"[lab] {exc}")
+        return 1
+    except KeyboardInterrupt:
+        common.say("[lab] interrupted; what this command started is gone")
+        return 130
+
+
+def act(args: argparse.Namespace) -> int:
+    if args.action == "image":
+        print(image.ensure(args.suite).folder)
+    elif args.action == "up":
+        if bool(args.network) != bool(args.address):
+            raise common.LabError("--network and --address go together")
+        spec = machine.Spec(
+            args.name, args.memory, args.cpus, tuple(args.disk), args.network, args.address
+        )
+        made = machine.create(spec, image.ensure(args.suite), args.machines / args.name)
+        print(json.dumps(made.inventory_vars()))
+    elif args.action == "down":
+        machine.Machine(args.machines / args.name).remove()
+    elif args.action == "console":
+        sys.stdout.write(
+            machine.Machine(args.machines / args.name).console.read_text(errors="replace")
+        )
+    elif args.action == "ssh":
+        target = machine.Machine(args.machines / args.name)
+        port = str(target.state["port"])
+        os.execvp(
+            "ssh", ["ssh", *target.ssh_options(), "-p", port, "root@127.0.0.1", *args.command]
+        )
+    elif args.action == "list":
+        for folder in sorted(args.machines.glob("*/machine.json")):
+            found = machine.Machine(folder.parent)
+            state = found.state
+            print(
+                f"{found.name}\t{state['suite']}\tport {state['port']}\t{'up' if found.running() else 'down'}"
+            )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
