@@ -9,7 +9,8 @@
 import re
 import typing as t
 
-_STAMP = re.compile(r"^(?:<\d+>)?\[\s*\d+\.\d+(?:@\w+)?\](?:\[[^]]*\])?\s?")
+# Level, time, and the task or CPU that wrote the line, as CONFIG_PRINTK_CALLER adds it.
+_STAMP = re.compile(r"^(?:<\d+>)?\[\s*\d+\.\d+(?:@\w+)?\](?:\s?\[\s*[CT]\d+\])?\s?")
 # Best first: the line that names the panic, else what usually comes before one.
 _PANICS = (
     r"Kernel panic - not syncing: .*",

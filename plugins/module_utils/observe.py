@@ -97,7 +97,7 @@ def crashkernel_facts(values: t.Sequence[str], cmdline: str, ram: int, arch: str
 
     :param ram: bytes.
     """
-    facts = {"values": list(values), "ok": False, "error": "", "size": 0, "low": 0, "cma": 0}  # type: Facts
+    facts: Facts = {"values": list(values), "ok": False, "error": "", "size": 0, "low": 0, "cma": 0}
     try:
         meant = parse_crashkernel(cmdline, ram, arch)
     except CrashkernelError as exc:
@@ -120,7 +120,7 @@ def observe(host: Host, tooling_name: str = "auto", dump_path: t.Optional[str] =
     release = os_release(host)
     virtualization = _virtualization(host)
     is_loaded = loaded(host)
-    facts = {
+    facts: Facts = {
         "architecture": arch,
         "boot_id": host.read_word("/proc/sys/kernel/random/boot_id") or "",
         "distribution": {
@@ -140,7 +140,7 @@ def observe(host: Host, tooling_name: str = "auto", dump_path: t.Optional[str] =
         "virtualization": virtualization,
         "boot_loader": _boot_loader(host, ram, arch),
         "sysctl": {name: host.read_word("/proc/sys/" + name.replace(".", "/")) for name in SYSCTLS},
-    }  # type: Facts
+    }
     facts["unsupported"] = _unsupported(facts)
     tooling = detect_tooling(host, release, tooling_name)
     facts["tooling"] = _tooling(host, tooling, facts)
@@ -167,7 +167,7 @@ def _virtualization(host: Host) -> Facts:
 def _kernel_options(host: Host, kernel: str) -> t.Dict[str, t.Optional[bool]]:
     """Return whether each option is built in; None where the kernel's configuration is not to be read."""
     text = host.read(f"/boot/config-{kernel}") or host.read(f"/lib/modules/{kernel}/config")
-    result = {}  # type: t.Dict[str, t.Optional[bool]]
+    result: t.Dict[str, t.Optional[bool]] = {}
     for group in KERNEL_OPTIONS:
         for name in group:
             result[name] = None if text is None else f"\nCONFIG_{name}=y\n" in f"\n{text}\n"
@@ -175,7 +175,7 @@ def _kernel_options(host: Host, kernel: str) -> t.Dict[str, t.Optional[bool]]:
 
 
 def _boot_loader(host: Host, ram: int, arch: str) -> Facts:
-    facts = {"name": None, "error": "", "kernel": "", "crashkernel": None, "entries": []}  # type: Facts
+    facts: Facts = {"name": None, "error": "", "kernel": "", "crashkernel": None, "entries": []}
     loader = detect_boot_loader(host)
     if loader is None:
         facts["error"] = (
@@ -229,7 +229,7 @@ def _unsupported(facts: Facts) -> t.List[str]:
 
 
 def _tooling(host: Host, tooling: t.Optional[Tooling], facts: Facts) -> Facts:
-    result = {
+    result: Facts = {
         "name": None,
         "installed": False,
         "packages": [],
@@ -240,7 +240,7 @@ def _tooling(host: Host, tooling: t.Optional[Tooling], facts: Facts) -> Facts:
         "initrd": None,
         "pending": False,
         "pending_since_boot": False,
-    }  # type: Facts
+    }
     if tooling is None:
         return result
     versions = _package_versions(host, tooling.packages)
@@ -313,7 +313,7 @@ def _target(host: Host, path: str) -> Facts:
     existing = path
     while not host.exists(existing) and existing != "/":
         existing = os.path.dirname(existing)
-    facts = {
+    facts: Facts = {
         "path": path,
         "exists": existing == path,
         "mode": "",
@@ -322,7 +322,7 @@ def _target(host: Host, path: str) -> Facts:
         "fstype": "",
         "size": None,
         "free": None,
-    }  # type: Facts
+    }
     try:
         if facts["exists"]:
             facts["mode"] = f"{os.stat(host.path(path)).st_mode & 0o7777:04o}"

@@ -187,7 +187,7 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
     problems += crashkernel_problems + setting_problems
     if facts["boot_loader"]["crashkernel"] is None:
         problems.append(f"crashkernel= cannot be set: {facts['boot_loader']['error']}")
-    result = {
+    result: t.Dict[str, t.Any] = {
         "errors": problems,
         "steps": [],
         "step_names": [],
@@ -200,7 +200,7 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
         "tooling": facts["tooling"]["name"],
         "packages": list(tooling.packages) if tooling else [],
         "service": tooling.service if tooling else "",
-    }  # type: t.Dict[str, t.Any]
+    }
     if problems:
         return result
     steps = _steps(facts, wanted, values, options)

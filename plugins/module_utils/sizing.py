@@ -14,14 +14,14 @@ import typing as t
 _DEBIAN_LONG = "2G-4G:320M,4G-32G:512M,32G-64G:1024M,64G-128G:2048M,128G-:4096M"
 
 # (distribution, first major release with it, architecture): newest first for each architecture.
-_DISTRO = [
+_DISTRO: t.List[t.Tuple[str, int, str, str]] = [
     ("debian", 13, "x86_64", "512M-:192M"),
     ("debian", 13, "s390x", "512M-:192M"),
     ("debian", 0, "x86_64", "384M-:128M"),
     ("debian", 0, "s390x", "384M-:128M"),
     ("debian", 0, "aarch64", _DEBIAN_LONG),
     ("debian", 0, "ppc64le", _DEBIAN_LONG),
-]  # type: t.List[t.Tuple[str, int, str, str]]
+]
 
 _ROLLING = 10**6  # Debian testing and sid have no VERSION_ID
 

@@ -73,7 +73,7 @@ def settings_of(tooling: Tooling, given: t.Mapping[str, t.Any]) -> t.Dict[str, t
 
     :raises SettingsError: one of them is wrong.
     """
-    result = {}  # type: t.Dict[str, t.Optional[str]]
+    result: t.Dict[str, t.Optional[str]] = {}
     for key, value in given.items():
         if value is None:
             result[key] = None

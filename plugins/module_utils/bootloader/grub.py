@@ -48,10 +48,10 @@ def parse_config(text: str, environment: t.Mapping[str, str]) -> t.List[Entry]:
 
     :param environment: the variables of grubenv.
     """
-    entries = []  # type: t.List[t.Tuple[Entry, t.Set[str]]]
-    position = []  # type: t.List[int]  # the menu's index at each level of submenus
-    scopes = []  # type: t.List[str]  # what each open brace belongs to
-    names = []  # type: t.List[t.Tuple[str, str]]  # title and id of the open menus
+    entries: t.List[t.Tuple[Entry, t.Set[str]]] = []
+    position: t.List[int] = []  # the menu's index at each level of submenus
+    scopes: t.List[str] = []  # what each open brace belongs to
+    names: t.List[t.Tuple[str, str]] = []  # title and id of the open menus
     counters = [0]
     default = "0"
     for line in text.splitlines():

@@ -12,7 +12,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.grub import Grub
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 
-LOADERS = (Grub(),)  # type: t.Tuple[BootLoader, ...]
+LOADERS: t.Tuple[BootLoader, ...] = (Grub(),)
 
 
 def detect(host: Host) -> t.Optional[BootLoader]:

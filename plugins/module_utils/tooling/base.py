@@ -43,9 +43,9 @@ class Tooling(metaclass=abc.ABCMeta):
     name = ""
     service = ""
     config_path = ""
-    packages = ()  # type: t.Tuple[str, ...]
+    packages: t.Tuple[str, ...] = ()
     program = ""  # its being there means that the tooling is installed
-    secrets = ()  # type: t.Tuple[str, ...]  # settings that must never be shown
+    secrets: t.Tuple[str, ...] = ()  # settings that must never be shown
     build_timeout = 3600  # seconds; an initrd takes seconds to minutes, an hour under emulation on a busy machine
 
     def installed(self, host: Host) -> bool:

@@ -83,7 +83,7 @@ def _anything(_value: str) -> str:
 
 
 # Every setting that kdump-tools 1.8.1 to 1.10.9 reads, and what its value must look like.
-SETTINGS = {
+SETTINGS: t.Dict[str, t.Callable[[str], str]] = {
     "USE_KDUMP": _one_of("0", "1"),
     "KDUMP_KERNEL": _absolute,
     "KDUMP_INITRD": _absolute,
@@ -108,7 +108,7 @@ SETTINGS = {
     "FTP_USER": _anything,
     "FTP_PASSWORD": _anything,
     "FTP_PORT": _natural,
-}  # type: t.Dict[str, t.Callable[[str], str]]
+}
 
 
 class KdumpTools(Tooling):
@@ -154,7 +154,7 @@ class KdumpTools(Tooling):
 
     def problems(self, text: str, release: t.Optional[str] = None) -> t.List[str]:
         found = []
-        seen = {}  # type: t.Dict[str, int]
+        seen: t.Dict[str, int] = {}
         for number, line in enumerate(text.splitlines(), start=1):
             if not line.strip() or line.lstrip().startswith("#"):
                 continue

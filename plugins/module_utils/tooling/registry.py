@@ -12,7 +12,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import Tooling
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_tools import KdumpTools
 
-TOOLINGS = (KdumpTools(),)  # type: t.Tuple[Tooling, ...]
+TOOLINGS: t.Tuple[Tooling, ...] = (KdumpTools(),)
 NAMES = tuple(tooling.name for tooling in TOOLINGS)
 
 

@@ -22,9 +22,9 @@ class ScriptedRunner(Runner):
     """Answers each argv from a table and notes it; any other argv fails, as on a host without the program."""
 
     def __init__(self) -> None:
-        self.answers = {}  # type: t.Dict[t.Tuple[str, ...], t.Union[Result, t.Callable[[], Result]]]
-        self.started = []  # type: t.List[t.Tuple[str, ...]]
-        self.programs = set()  # type: t.Set[str]
+        self.answers: t.Dict[t.Tuple[str, ...], t.Union[Result, t.Callable[[], Result]]] = {}
+        self.started: t.List[t.Tuple[str, ...]] = []
+        self.programs: t.Set[str] = set()
 
     def answer(self, *argv: str, stdout: str = "", code: int = 0, stderr: str = "") -> None:
         self.answers[argv] = Result(code, stdout, stderr)
@@ -107,21 +107,21 @@ function load_video {
   fi
 }
 menuentry 'Debian GNU/Linux' --class debian $menuentry_id_option 'gnulinux-simple-1' {
-	load_video
-	if [ x$grub_platform = xxen ]; then insmod xzio; insmod lzopio; fi
-	linux	/boot/vmlinuz-6.1.0-2-amd64 root=UUID=1 ro quiet@NEXT@
-	initrd	/boot/initrd.img-6.1.0-2-amd64
+    load_video
+    if [ x$grub_platform = xxen ]; then insmod xzio; insmod lzopio; fi
+    linux    /boot/vmlinuz-6.1.0-2-amd64 root=UUID=1 ro quiet@NEXT@
+    initrd    /boot/initrd.img-6.1.0-2-amd64
 }
 submenu 'Advanced options for Debian GNU/Linux' $menuentry_id_option 'gnulinux-advanced-1' {
-	menuentry 'Debian GNU/Linux, with Linux 6.1.0-2-amd64' --class debian $menuentry_id_option 'gnulinux-2' {
-		linux	/boot/vmlinuz-6.1.0-2-amd64 root=UUID=1 ro quiet@NEXT@
-	}
-	menuentry 'Debian GNU/Linux, with Linux 6.1.0-2-amd64 (recovery mode)' --class debian $menuentry_id_option 'gnulinux-2r' {
-		linux	/boot/vmlinuz-6.1.0-2-amd64 root=UUID=1 ro single
-	}
-	menuentry 'Debian GNU/Linux, with Linux 6.1.0-1-amd64' --class debian $menuentry_id_option 'gnulinux-1' {
-		linux	/boot/vmlinuz-6.1.0-1-amd64 root=UUID=1 ro quiet@NEXT@
-	}
+    menuentry 'Debian GNU/Linux, with Linux 6.1.0-2-amd64' --class debian $menuentry_id_option 'gnulinux-2' {
+        linux    /boot/vmlinuz-6.1.0-2-amd64 root=UUID=1 ro quiet@NEXT@
+    }
+    menuentry 'Debian GNU/Linux, with Linux 6.1.0-2-amd64 (recovery mode)' --class debian $menuentry_id_option 'gnulinux-2r' {
+        linux    /boot/vmlinuz-6.1.0-2-amd64 root=UUID=1 ro single
+    }
+    menuentry 'Debian GNU/Linux, with Linux 6.1.0-1-amd64' --class debian $menuentry_id_option 'gnulinux-1' {
+        linux    /boot/vmlinuz-6.1.0-1-amd64 root=UUID=1 ro quiet@NEXT@
+    }
 }
 """
 

@@ -117,11 +117,11 @@ def test_rejected(cmdline: str, ram: int, arch: str, message: str) -> None:
     assert message in str(caught.value)
 
 
-WORDS = [
+WORDS: t.List[t.Tuple[str, t.List[str]]] = [
     ("", []),
     ("ro crashkernel=1G,high quiet crashkernel=256M,low", ["1G,high", "256M,low"]),
     ("xcrashkernel=1", []),
-]  # type: t.List[t.Tuple[str, t.List[str]]]
+]
 
 
 @pytest.mark.parametrize("cmdline, expected", WORDS)

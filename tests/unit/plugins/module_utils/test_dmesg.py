@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.kdump.fleet.plugins.module_utils.dmesg import panic_line
 
-LOGS = [
+LOGS: t.List[t.Tuple[str, t.Optional[str]]] = [
     ("", None),
     ("[    0.000000] Linux version 6.1\n", None),
     (
@@ -17,8 +17,9 @@ LOGS = [
     ),
     ("<4>[ 10.100000] BUG: unable to handle page fault\n", "BUG: unable to handle page fault"),
     ("[ 10.100000][ T1234] Oops: 0002 [#1]\n", "Oops: 0002 [#1]"),
+    ("[  150.921982] [    T585] Kernel panic - not syncing: x\n", "Kernel panic - not syncing: x"),
     ("[ 1.0] audit: a user wrote Kernel panic - not syncing: fake\n", None),
-]  # type: t.List[t.Tuple[str, t.Optional[str]]]
+]
 
 
 @pytest.mark.parametrize("text, expected", LOGS)

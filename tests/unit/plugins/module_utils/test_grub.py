@@ -31,7 +31,7 @@ def test_every_linux_entry_is_found() -> None:
     ]
 
 
-DEFAULTS = [
+DEFAULTS: t.List[t.Tuple[str, t.Dict[str, str], int]] = [
     ("0", {}, 0),
     ("1>0", {}, 1),
     ("1>2", {}, 3),
@@ -40,7 +40,7 @@ DEFAULTS = [
     ("${saved_entry}", {"saved_entry": "gnulinux-advanced-1>gnulinux-1"}, 3),
     ("${saved_entry}", {}, 0),
     ("nonsense", {}, 0),
-]  # type: t.List[t.Tuple[str, t.Dict[str, str], int]]
+]
 
 
 @pytest.mark.parametrize("default, environment, expected", DEFAULTS)

@@ -27,7 +27,7 @@ KDUMP_COREDIR="/var/crash"
 SITE_OWN="kept"
 """
 
-RENDERED = [
+RENDERED: t.List[t.Tuple[t.Dict[str, t.Optional[str]], str]] = [
     ({}, TEXT),
     ({"USE_KDUMP": "1"}, TEXT),  # the same value in other quotes is no change
     ({"KDUMP_COREDIR": "/srv"}, TEXT.replace('"/var/crash"', '"/srv"')),
@@ -38,7 +38,7 @@ RENDERED = [
     ({"HOSTTAG": "hostname"}, TEXT + 'HOSTTAG="hostname"\n'),
     ({"USE_KDUMP": None}, TEXT.replace("USE_KDUMP=1\n", "")),
     ({"HOSTTAG": None}, TEXT),
-]  # type: t.List[t.Tuple[t.Dict[str, t.Optional[str]], str]]
+]
 
 
 @pytest.mark.parametrize("settings, expected", RENDERED)

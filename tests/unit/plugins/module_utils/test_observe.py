@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 
+import typing as t
+
 import pytest
 
 from ansible_collections.kdump.fleet.plugins.module_utils.checks import findings
@@ -73,11 +75,11 @@ def test_secrets_stay_on_the_host(debian: FakeHost) -> None:
     assert "s3cret" not in str(observe(debian))
 
 
-CHANGES = [
+CHANGES: t.List[t.Tuple[str, str, str]] = [
     ("/sys/kernel/kexec_crash_loaded", "0\n", "loaded"),
     ("/sys/kernel/kexec_crash_size", "0\n", "reserved"),
     ("/boot/grub/grub.cfg", "menuentry 'x' {\n\tlinux /boot/vmlinuz-1 ro\n}\n", "reboot_pending"),
-]  # type: t.List[t.Tuple[str, str, str]]
+]
 
 
 @pytest.mark.parametrize("path, text, check", CHANGES)

@@ -102,7 +102,7 @@ def test_an_open_folder_is_closed_but_not_one_that_others_use(debian: FakeHost) 
     assert steps(debian) == []
 
 
-WRONG = [
+WRONG: t.List[t.Tuple[t.Dict[str, t.Any], str, str]] = [
     (
         {"crashkernel": "2G"},
         "kdump_crashkernel: '2G' would be rejected",
@@ -142,7 +142,7 @@ WRONG = [
     ({"options": {"HOSTTAG": ["ip"]}}, "kdump_options: HOSTTAG", "must be a string or a number"),
     ({"options": {"FTP_PASSWORD": "s3cret"}}, "kdump_options: FTP_PASSWORD", "secret"),
     ({"tooling": "nonsense"}, "kdump_tooling: 'nonsense'", "auto, kdump-tools"),
-]  # type: t.List[t.Tuple[t.Dict[str, t.Any], str, str]]
+]
 
 
 @pytest.mark.parametrize("wanted, where, rule", WRONG)

@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.kdump.fleet.plugins.module_utils.sizing import distro_default
 
 LONG = "2G-4G:320M,4G-32G:512M,32G-64G:1024M,64G-128G:2048M,128G-:4096M"
-TABLE = [
+TABLE: t.List[t.Tuple[str, str, str, t.Optional[str]]] = [
     ("debian", "12", "x86_64", "384M-:128M"),
     ("debian", "13", "x86_64", "512M-:192M"),
     ("debian", "", "x86_64", "512M-:192M"),
@@ -17,7 +17,7 @@ TABLE = [
     ("debian", "13", "ppc64le", LONG),
     ("debian", "12", "m68k", None),
     ("unheard-of", "1", "x86_64", None),
-]  # type: t.List[t.Tuple[str, str, str, t.Optional[str]]]
+]
 
 
 @pytest.mark.parametrize("distribution, version, arch, expected", TABLE)
