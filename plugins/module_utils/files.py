@@ -69,11 +69,17 @@ class Host:
 
     def ask(self, argv: t.Sequence[str], timeout: float = 15) -> t.Optional[str]:
         """Return what a command says, or None when it is missing, fails or takes too long: facts may lack."""
+        return self.says(argv, (0,), timeout)
+
+    def says(
+        self, argv: t.Sequence[str], ok_codes: t.Sequence[int] = (0, 1), timeout: float = 15
+    ) -> t.Optional[str]:
+        """Do as ask() for a command that says no with an exit code."""
         try:
             result = self.runner.start(argv, timeout)
         except CommandError:
             return None
-        return result.stdout.strip() if result.code == 0 else None
+        return result.stdout.strip() if result.code in ok_codes else None
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         """Replace a file atomically. An existing file keeps its owner, mode and security label.
