@@ -99,7 +99,8 @@ def apply(host: Host, facts: Facts, chosen: Plan) -> Outcome:
     :raises ArmError: it failed; what was there before is back, as far as the message says.
     """
     tooling = by_name(facts["tooling"]["name"])
-    assert tooling is not None, "plan() refuses a host without tooling"
+    if tooling is None:
+        raise AssertionError("plan() refuses a host without tooling")
     kernel = facts["tooling"]["initrd"]["kernel"]
     built = chosen.build
     try:

@@ -109,7 +109,7 @@ def settings(wanted: Wanted) -> t.Tuple[t.Dict[str, str], t.List[str]]:
             f"without a console; use one of: {', '.join(FAIL_COMMANDS)}"
         )
     if wanted.core_collector is not None:
-        program, _, arguments = wanted.core_collector.strip().partition(" ")
+        program, _blank, arguments = wanted.core_collector.strip().partition(" ")
         if program != "makedumpfile":
             problems.append(
                 f"kdump_core_collector: {wanted.core_collector!r} must begin with 'makedumpfile': "

@@ -53,7 +53,7 @@ def test_check_mode_shows_the_plan_and_changes_nothing(light: LightHost) -> None
     assert "wanted is crashkernel=256M" in play.output
     assert '+KDUMP_NUM_DUMPS="3"' in play.output
     assert "crashkernel=256M" in play.output
-    assert "must reboot" in play.output
+    assert "light would be ready but must reboot" in play.output
 
 
 def test_a_new_size_without_leave_to_reboot_ends_green(light: LightHost) -> None:

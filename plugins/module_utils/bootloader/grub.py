@@ -101,9 +101,11 @@ def parse_config(text: str, environment: t.Mapping[str, str]) -> t.List[Entry]:
                 entry = Entry(title_text, command.group(1), arguments, recovery, False)
                 entries.append((entry, _selectors(names, position)))
     chosen = next(
-        (index for index, (_, selectors) in enumerate(entries) if default in selectors), 0
+        (index for index, (_entry, selectors) in enumerate(entries) if default in selectors), 0
     )
-    return [entry._replace(default=index == chosen) for index, (entry, _) in enumerate(entries)]
+    return [
+        entry._replace(default=index == chosen) for index, (entry, _selector) in enumerate(entries)
+    ]
 
 
 def _conditional_default(value: str, environment: t.Mapping[str, str]) -> t.Optional[str]:

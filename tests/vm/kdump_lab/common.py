@@ -77,6 +77,7 @@ def run(argv: t.Sequence[str], *, log: Path | None = None, **kwargs: t.Any) -> s
                     stdout=handle,
                     stderr=subprocess.STDOUT,
                     stdin=subprocess.DEVNULL,
+                    check=False,
                     **kwargs,
                 )
             output = tail(log, 40)
@@ -87,6 +88,7 @@ def run(argv: t.Sequence[str], *, log: Path | None = None, **kwargs: t.Any) -> s
                 stdin=subprocess.DEVNULL,
                 encoding="utf-8",
                 errors="replace",
+                check=False,
                 **kwargs,
             )
             output = done.stdout

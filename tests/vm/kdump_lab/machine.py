@@ -148,7 +148,7 @@ class Machine:
             return
         pid = self.state["pid"]
         os.kill(pid, signal.SIGTERM)
-        for _ in range(50):
+        for _attempt in range(50):
             if not self.running():
                 return
             time.sleep(0.1)
