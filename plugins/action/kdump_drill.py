@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 import typing as t
@@ -21,6 +22,7 @@ ARGUMENT_SPEC = {
     "timeout": {"type": "int", "default": 1800},
     "tooling": {"type": "str", "choices": ["auto", "kdump-tools"], "default": "auto"},
 }
+BOOT_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 POLL = 3  # seconds between two looks at a host that is away
 PROGRESS = 30  # seconds between two lines that say so
 
@@ -58,6 +60,7 @@ class ActionModule(ActionBase):
         tooling = {"tooling": arguments["tooling"]}
         before = self._module("kdump_info", tooling)
         self._refuse_unarmed(before)
+        self._refuse_unprovable(before)
         token = secrets.token_hex(8)
         if self._task.check_mode:
             return {"changed": True, "msg": "would crash this host and wait for its dump"}
@@ -103,6 +106,24 @@ class ActionModule(ActionBase):
             "Run the role kdump on it first. Nothing was done."
         )
 
+    def _refuse_unprovable(self, facts: Facts) -> None:
+        """Refuse what is known to leave no proof before the host is crashed for nothing."""
+        settings = facts["tooling"]["settings"]
+        remote = [key for key in ("FTP", "NFS", "SSH") if settings.get(key)]
+        if remote:
+            raise DrillError(
+                f"{facts['tooling']['config_path']} sends dumps elsewhere ({', '.join(remote)}), where this version of the "
+                "drill cannot look. Nothing was done."
+            )
+        if settings.get("KDUMP_DUMP_DMESG") == "0":
+            raise DrillError(
+                "KDUMP_DUMP_DMESG is 0: without the kernel log there is no proof. Nothing was done."
+            )
+        if settings.get("KDUMP_COMPRESSION") == "lz4":
+            raise DrillError(
+                "KDUMP_COMPRESSION is lz4, which the drill cannot read; use xz or gzip. Nothing was done."
+            )
+
     def _wait_for_boot(self, boot_id: str, start: float, timeout: int) -> int:
         """Wait for a normal boot other than the one that crashed; return the seconds that it took."""
         said = 0.0
@@ -125,14 +146,18 @@ class ActionModule(ActionBase):
                     str(exc).strip().splitlines()[-1][:120] if str(exc).strip() else "no connection"
                 )
                 continue
-            words = answer.get("stdout", "").split()
-            if not words:
+            said_now = answer.get("stdout", "")
+            # A login may print other things too.
+            found = BOOT_ID.search(said_now)
+            if found is None:
                 last = (answer.get("stderr", "").strip().splitlines() or ["no answer"])[-1][:120]
-            elif words[0] == boot_id:
+            elif found.group() == boot_id:
                 last = "it has not crashed yet"
-            elif "capture" in words:
+            elif "capture" in said_now.split():
                 last = "the capture kernel is running"
             else:
+                # A temporary folder from before the crash may be gone.
+                self._connection._shell.tmpdir = None
                 return round(time.monotonic() - start)
         raise DrillError(
             f"the host did not come back within {timeout} s of the crash ({last}). Look at its console: the capture "

@@ -76,9 +76,9 @@ def plan(facts: Facts, state: str) -> Plan:
             f"{', '.join(tooling['missing_packages']) or 'one'} first",
             _outcome(facts, is_loaded, []),
         )
-    stale = list(tooling["initrd"]["stale"])
     if state == "built":
-        return Plan(stale, False, False)
+        return Plan(list(tooling["next_initrd"]["stale"]), False, False)
+    stale = list(tooling["initrd"]["stale"])
     if not facts["reserved"]:
         reasons = [finding.message for finding in findings(facts) if finding.check == "reserved"]
         raise ArmError(
@@ -101,8 +101,8 @@ def apply(host: Host, facts: Facts, chosen: Plan) -> Outcome:
     tooling = by_name(facts["tooling"]["name"])
     if tooling is None:
         raise AssertionError("plan() refuses a host without tooling")
-    kernel = facts["tooling"]["initrd"]["kernel"]
-    built = chosen.build
+    # Only what is loaded now needs the running kernel's initrd.
+    kernel = facts["tooling"]["initrd" if chosen.load else "next_initrd"]["kernel"]
     try:
         if chosen.unload:
             tooling.unload(host)
@@ -125,9 +125,10 @@ def apply(host: Host, facts: Facts, chosen: Plan) -> Outcome:
         )
     if chosen.unload and is_loaded:
         raise ArmError("the capture kernel is still loaded", _outcome(facts, True, []))
+    tooling.confirm(host, kernel)
     if chosen.load:
         pending.forget(host)
-    return _outcome(facts, is_loaded, built)
+    return _outcome(facts, is_loaded, chosen.build)
 
 
 def _wait_for_service(host: Host, tooling: Tooling) -> None:
@@ -145,6 +146,9 @@ def _wait_for_service(host: Host, tooling: Tooling) -> None:
 def _failed(host: Host, facts: Facts, tooling: Tooling, chosen: Plan, reason: str) -> ArmError:
     """Put back what was there before, arm it again if it was armed, and return the error that says all of it."""
     message = [reason, *causes(host, facts, tooling)]
+    kernel = facts["tooling"]["initrd"]["kernel"]
+    if chosen.load and chosen.build and tooling.revert(host, kernel):
+        message.append("the previous initrd is back")
     restored = pending.restore(host) if chosen.load else []
     if restored:
         message.append(f"the previous {', '.join(restored)} is back")

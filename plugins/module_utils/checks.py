@@ -31,7 +31,7 @@ def check_supported(facts: Facts) -> t.Iterator[Finding]:
 
 def check_reserved(facts: Facts) -> t.Iterator[Finding]:
     running = facts["crashkernel"]
-    if facts["reserved"] == 0 and running["values"]:
+    if facts["reserved"] == 0 and running["words"]:
         reason = (
             running["error"]
             or "the kernel found no room for it, see 'journalctl -k -b | grep -i crash'"
@@ -39,7 +39,7 @@ def check_reserved(facts: Facts) -> t.Iterator[Finding]:
         yield Finding(
             "reserved",
             "error",
-            f"crashkernel={' '.join(running['values'])} reserved nothing: {reason}",
+            f"crashkernel={' '.join(running['words'])} reserved nothing: {reason}",
         )
     elif facts["reserved"] == 0:
         yield Finding(
@@ -56,12 +56,12 @@ def check_loaded(facts: Facts) -> t.Iterator[Finding]:
 
 def check_reboot_pending(facts: Facts) -> t.Iterator[Finding]:
     following = facts["boot_loader"]["crashkernel"]
-    if following is not None and following["values"] != facts["crashkernel"]["values"]:
+    if following is not None and following["words"] != facts["crashkernel"]["words"]:
         yield Finding(
             "reboot_pending",
             "warning",
-            f"the next boot has crashkernel={' '.join(following['values']) or '(none)'}, "
-            f"the running kernel {' '.join(facts['crashkernel']['values']) or '(none)'}",
+            f"the next boot has crashkernel={' '.join(following['words']) or '(none)'}, "
+            f"the running kernel {' '.join(facts['crashkernel']['words']) or '(none)'}",
         )
 
 

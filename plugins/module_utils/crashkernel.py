@@ -129,6 +129,30 @@ def parse_crashkernel(cmdline: str, system_ram: int, arch: str = "x86_64") -> Re
     return Reservation(size, offset, low, cma, high)
 
 
+def check_values(values: t.Sequence[str], ram: int, arch: str, release: str = "") -> Reservation:
+    """Check ``crashkernel=`` values that are to be set, and return what they would reserve.
+
+    :param ram: bytes.
+    :param release: of the kernel that will read them; '' takes the newest rules.
+    :raises CrashkernelError: a boot loader's file could not hold them, or the kernel would reject them.
+    """
+    for value in values:
+        if not re.match(r"[0-9A-Za-z@:,-]+\Z", value):
+            raise CrashkernelError(
+                f"{value!r} must hold a size or ranges alone, such as 256M or 2G-:256M (without {KEYWORD!r})"
+            )
+    version = re.match(r"(\d+)\.(\d+)", release)
+    if version and (int(version.group(1)), int(version.group(2))) < (6, 17):
+        # Before 6.17 (which added the suffix) the kernel takes it for a plain word, the last one, and rejects it.
+        for value in values:
+            if value.endswith(",cma"):
+                raise CrashkernelError(
+                    f"{value!r}: the kernel {release} does not know ',cma', which came with 6.17, "
+                    "and would reserve nothing"
+                )
+    return parse_crashkernel(" ".join(KEYWORD + value for value in values), ram, arch)
+
+
 def _mib(size: int) -> str:
     return f"{size / MIB:g} MiB" if size % MIB == 0 else f"{size} bytes"
 

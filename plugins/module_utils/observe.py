@@ -97,7 +97,7 @@ def crashkernel_facts(values: t.Sequence[str], cmdline: str, ram: int, arch: str
 
     :param ram: bytes.
     """
-    facts: Facts = {"values": list(values), "ok": False, "error": "", "size": 0, "low": 0, "cma": 0}
+    facts: Facts = {"words": list(values), "ok": False, "error": "", "size": 0, "low": 0, "cma": 0}
     try:
         meant = parse_crashkernel(cmdline, ram, arch)
     except CrashkernelError as exc:
@@ -147,7 +147,7 @@ def observe(host: Host, tooling_name: str = "auto", dump_path: t.Optional[str] =
     path = dump_path or (
         tooling.dump_path(facts["tooling"]["settings"]) if tooling else "/var/crash"
     )
-    facts["target"] = _target(host, path)
+    facts["target"] = _target(host, path, tooling)
     facts["dumps"] = [dict(dump._asdict()) for dump in tooling.dumps(host, path)] if tooling else []
     return facts
 
@@ -198,6 +198,8 @@ def _boot_loader(host: Host, ram: int, arch: str) -> Facts:
             "title": entry.title,
             "kernel": entry.kernel,
             "recovery": entry.recovery,
+            "own": entry.own,
+            "default": entry.default,
             "crashkernel": entry.crashkernel,
         }
         for entry in entries
@@ -242,6 +244,8 @@ def _tooling(host: Host, tooling: t.Optional[Tooling], facts: Facts) -> Facts:
         "config_path": "",
         "settings": {},
         "initrd": None,
+        "next_initrd": None,
+        "obstacles": [],
         "pending": False,
         "pending_since_boot": False,
     }
@@ -251,8 +255,8 @@ def _tooling(host: Host, tooling: t.Optional[Tooling], facts: Facts) -> Facts:
     text = host.read(tooling.config_path)
     settings = tooling.parse(text or "")
     # A reservation that is there belongs to the running kernel; without one only the next boot's can arm.
-    kernel = facts["kernel"]["release"] if facts["reserved"] else facts["boot_loader"]["kernel"]
-    initrd = tooling.initrd(host, kernel or facts["kernel"]["release"])
+    following = facts["boot_loader"]["kernel"] or facts["kernel"]["release"]
+    initrd = tooling.initrd(host, facts["kernel"]["release"] if facts["reserved"] else following)
     result.update(
         name=tooling.name,
         installed=tooling.installed(host),
@@ -264,6 +268,8 @@ def _tooling(host: Host, tooling: t.Optional[Tooling], facts: Facts) -> Facts:
             key: "********" if tooling.secret(key) else value for key, value in settings.items()
         },
         initrd=dict(initrd._asdict()),
+        next_initrd=dict(tooling.initrd(host, following)._asdict()),
+        obstacles=tooling.obstacles(host),
         pending=host.exists(PENDING),
         # A service that loaded at a later boot has used the new configuration already.
         pending_since_boot=(host.mtime(PENDING) or 0.0) > _boot_time(host),
@@ -308,15 +314,18 @@ def _service(host: Host, name: str) -> Facts:
     }
 
 
-def _target(host: Host, path: str) -> Facts:
+def _target(host: Host, path: str, tooling: t.Optional[Tooling]) -> Facts:
     """Return the file system that a dump would go to; of the nearest folder that exists."""
     existing = path
-    while not host.exists(existing) and existing != "/":
+    while not host.exists(existing) and existing not in ("/", ""):
         existing = os.path.dirname(existing)
     facts: Facts = {
         "path": path,
         "exists": existing == path,
+        "directory": os.path.isdir(host.path(path)),
         "mode": "",
+        "owner": None,
+        "others": [],
         "source": "",
         "mount": "",
         "fstype": "",
@@ -325,9 +334,13 @@ def _target(host: Host, path: str) -> Facts:
     }
     try:
         if facts["exists"]:
-            facts["mode"] = f"{os.stat(host.path(path)).st_mode & 0o7777:04o}"
-        status = os.statvfs(host.path(existing))
-        facts.update(size=status.f_blocks * status.f_frsize, free=status.f_bavail * status.f_frsize)
+            status = os.stat(host.path(path))
+            facts.update(mode=f"{status.st_mode & 0o7777:04o}", owner=status.st_uid)
+        if facts["directory"]:
+            names = sorted(os.listdir(host.path(path)))
+            facts["others"] = [name for name in names if not (tooling and tooling.owns(name))][:20]
+        space = os.statvfs(host.path(existing))
+        facts.update(size=space.f_blocks * space.f_frsize, free=space.f_bavail * space.f_frsize)
     except OSError:
         return facts
     answer = host.ask(

@@ -10,6 +10,7 @@ kdump_conf keeps it here, kdump_load forgets it once the kernel says loaded, or 
 host's disk, so that a run that is cut off in between is finished, or undone, by the next one.
 """
 
+import hashlib
 import json
 import typing as t
 
@@ -18,15 +19,20 @@ from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 PENDING = "/var/lib/kdump-fleet/pending.json"
 
 
-def keep(host: Host, path: str, before: t.Optional[str]) -> None:
+def _fingerprint(text: t.Optional[str]) -> str:
+    return hashlib.sha256((text or "").encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def keep(host: Host, path: str, before: t.Optional[str], after: str) -> None:
     """Keep a file's content from before a change; the oldest one counts if a change is pending already."""
     kept = load(host)
-    kept.setdefault(path, before)
+    entry = kept.setdefault(path, {"before": before})
+    entry["after"] = _fingerprint(after)
     host.write(PENDING, json.dumps(kept), mode=0o600)
 
 
-def load(host: Host) -> t.Dict[str, t.Optional[str]]:
-    """Return what is kept: path to content, None for a file that was not there."""
+def load(host: Host) -> t.Dict[str, t.Dict[str, t.Optional[str]]]:
+    """Return what is kept, by path: ``before`` (None for a file that was not there) and what ``after`` hashes to."""
     try:
         kept = json.loads(host.read(PENDING) or "{}")
     except ValueError:
@@ -41,12 +47,16 @@ def forget(host: Host) -> None:
 
 
 def restore(host: Host) -> t.List[str]:
-    """Put back what is kept; return the paths."""
-    kept = load(host)
-    for path, text in kept.items():
-        if text is None:
+    """Put back what is kept, but not over a file that somebody else has changed since; return the paths."""
+    restored = []
+    for path, entry in sorted(load(host).items()):
+        if _fingerprint(host.read(path)) != entry["after"]:
+            continue
+        before = entry["before"]
+        if before is None:
             host.remove(path)
         else:
-            host.write(path, text)
+            host.write(path, before)
+        restored.append(path)
     forget(host)
-    return sorted(kept)
+    return restored

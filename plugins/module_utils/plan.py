@@ -7,6 +7,7 @@
 """From what a host is to what has to be done. Pure: the observation and the wanted state in, steps out."""
 
 import difflib
+import os
 import re
 import typing as t
 
@@ -14,7 +15,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils import checks
 from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import (
     KEYWORD,
     CrashkernelError,
-    parse_crashkernel,
+    check_values,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.sizing import distro_default
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import SECRET_RULE
@@ -25,6 +26,35 @@ Facts = t.Mapping[str, t.Any]
 
 # Other users of the host may leave files in a folder with the sticky bit (apport does on Ubuntu).
 STICKY = 0o1000
+# Closing one of these would stop the host.
+SHARED_FOLDERS = (
+    *(
+        "/",
+        "/bin",
+        "/boot",
+        "/dev",
+        "/etc",
+        "/home",
+        "/lib",
+        "/lib64",
+        "/media",
+        "/mnt",
+        "/opt",
+        "/proc",
+    ),
+    *("/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/var", "/var/cache", "/var/lib"),
+    *("/var/log", "/var/mail", "/var/spool", "/var/tmp", "/var/www", "/usr/local"),
+)
+# Variables of linux-system-roles/kdump that this role does not have yet. Passing over them in silence
+# would leave a host that its inventory thinks dumps elsewhere.
+NOT_YET = (
+    "kdump_target",
+    "kdump_ssh_user",
+    "kdump_ssh_server",
+    "kdump_sshkey",
+    "kdump_dracut_args",
+    "kdump_auto_reset_crashkernel",
+)
 FAIL_COMMANDS = {"reboot": "reboot -f", "halt": "halt -f", "poweroff": "poweroff -f"}
 # Set by the role itself or by playbooks of this collection.
 OTHER_NAMES = (
@@ -58,7 +88,7 @@ class Wanted(t.NamedTuple):
 
 def crashkernel_values(wanted: Wanted, facts: Facts) -> t.Tuple[t.List[str], t.List[str]]:
     """Return the values that the next boot should have, and what is wrong with the variable."""
-    text = wanted.crashkernel.strip()
+    text = str(wanted.crashkernel).strip()
     if text == "none":
         return [], []
     if text == "distro":
@@ -71,25 +101,22 @@ def crashkernel_values(wanted: Wanted, facts: Facts) -> t.Tuple[t.List[str], t.L
             ]
         values = [value]
     else:
-        values = text.split()
-    rule = f"kdump_crashkernel: {text!r}"
-    for value in values:
-        if not re.match(r"[0-9A-Za-z@:,-]+$", value):
-            return [], [
-                f"{rule} must hold sizes or ranges alone, such as 256M or 2G-:256M (without {KEYWORD!r})"
-            ]
+        # Blanks divide words; a newline is no blank here, but a value that went wrong.
+        values = [word for word in text.split(" ") if word]
     try:
-        parse_crashkernel(
-            " ".join(KEYWORD + value for value in values),
+        check_values(
+            values,
             facts["memory"]["total"],
             facts["architecture"],
+            facts["boot_loader"]["kernel"],
         )
     except CrashkernelError as exc:
         if text == "distro":
             return [], [
-                f"{rule} does not suit this host: {exc}; set a size, such as kdump_crashkernel: 192M"
+                f"kdump_crashkernel: 'distro' does not suit this host: {exc}; "
+                "set a size, such as kdump_crashkernel: 192M"
             ]
-        return [], [f"{rule} would be rejected by the kernel of this host: {exc}"]
+        return [], [f"kdump_crashkernel: {text!r} would be rejected on this host: {exc}"]
     return values, []
 
 
@@ -97,9 +124,16 @@ def settings(wanted: Wanted) -> t.Tuple[t.Dict[str, str], t.List[str]]:
     """Return the settings of kdump-tools for the wanted state, and what is wrong with the variables."""
     problems = []
     result = {"USE_KDUMP": "1", "KDUMP_COREDIR": wanted.path}
-    if not re.match(r"/[^\s\x00-\x1f\x7f]*$", wanted.path) or ".." in wanted.path.split("/"):
+    if not re.match(r"/[A-Za-z0-9_@%+=:,./-]*\Z", wanted.path) or ".." in wanted.path.split("/"):
         problems.append(
-            f"kdump_path: {wanted.path!r} must be an absolute path without blanks and without '..', such as /var/crash"
+            f"kdump_path: {wanted.path!r} must be an absolute path of letters, digits and _ @ % + = : , . / - "
+            "alone and without '..', such as /var/crash"
+        )
+        del result["KDUMP_COREDIR"]
+    elif os.path.normpath(wanted.path) in SHARED_FOLDERS:
+        problems.append(
+            f"kdump_path: {wanted.path!r} belongs to the whole host, and a folder for dumps is closed to everybody "
+            "but root; use a folder of its own, such as /var/crash"
         )
     if wanted.system_action in FAIL_COMMANDS:
         result["KDUMP_FAIL_CMD"] = FAIL_COMMANDS[wanted.system_action]
@@ -134,9 +168,7 @@ def settings(wanted: Wanted) -> t.Tuple[t.Dict[str, str], t.List[str]]:
                 f"kdump_options: {key} has a variable of its own; set {variables[key]} instead"
             )
         elif not isinstance(value, (str, int)) or isinstance(value, bool):
-            problems.append(
-                f"kdump_options: {key}: {value!r} must be a string or a number; put it in quotes"
-            )
+            problems.append(f"kdump_options: {key} must be a string or a number; put it in quotes")
         else:
             result[key] = str(value)
     tooling = KdumpTools()
@@ -146,16 +178,20 @@ def settings(wanted: Wanted) -> t.Tuple[t.Dict[str, str], t.List[str]]:
     names = {key: variable for key, variable in variables.items() if key not in wanted.options}
     for key, value in result.items():
         reason = tooling.setting_problem(key, value)
-        # A wrong path has been named above.
-        if reason and key != "KDUMP_COREDIR":
-            problems.append(f"{names.get(key, 'kdump_options')}: {key}={value!r} {reason}")
+        if reason:
+            problems.append(
+                f"{names.get(key, 'kdump_options')}: {tooling.shown(key, value)} {reason}"
+            )
     return result, problems
 
 
 def unknown_variables(names: t.Sequence[str], known: t.Sequence[str]) -> t.List[str]:
     """Return a problem for every kdump_ variable that looks like a misspelt one of the role's."""
-    problems = []
-    for name in sorted(set(names) - set(known) - set(OTHER_NAMES)):
+    problems = [
+        f"{name}: this version of the role cannot honour it: dumps stay on the host's own disk; take it out"
+        for name in sorted(set(names) & set(NOT_YET))
+    ]
+    for name in sorted(set(names) - {*known, *OTHER_NAMES, *NOT_YET}):
         close = difflib.get_close_matches(name, known, 1, 0.8)
         if close:
             problems.append(
@@ -171,7 +207,7 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
     ``reboot_required``, ``armed``, ``findings``, and what the steps need: ``crashkernel``, ``settings``,
     ``packages``, ``service``, ``tooling``, ``path``.
     """
-    problems = list(facts["unsupported"])
+    problems = list(facts["unsupported"]) + list(facts["tooling"]["obstacles"])
     tooling = by_name(facts["tooling"]["name"] or "")
     if wanted.tooling not in ("auto", *NAMES):
         problems.append(
@@ -187,6 +223,13 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
     problems += crashkernel_problems + setting_problems
     if facts["boot_loader"]["crashkernel"] is None:
         problems.append(f"crashkernel= cannot be set: {facts['boot_loader']['error']}")
+    chosen = next((entry for entry in facts["boot_loader"]["entries"] if entry["default"]), None)
+    if chosen is not None and not chosen["own"]:
+        problems.append(
+            f"crashkernel= cannot be set for the next boot: {facts['boot_loader']['name']} boots {chosen['title']!r}, "
+            "which its defaults do not decide (/etc/grub.d, or another system); choose an entry of this host's kernels"
+        )
+    problems += _path_problems(facts["target"], wanted)
     result: t.Dict[str, t.Any] = {
         "errors": problems,
         "steps": [],
@@ -210,51 +253,79 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
     return result
 
 
+def _path_problems(target: Facts, wanted: Wanted) -> t.List[str]:
+    """Return why the folder for dumps cannot be had."""
+    if not target["exists"]:
+        return []
+    if not target["directory"]:
+        return [f"kdump_path: {wanted.path!r} is on this host and is no folder; use another one"]
+    others = ", ".join(target["others"])
+    if others and _open(target):
+        return [
+            f"kdump_path: {wanted.path!r} is open to others and holds other things ({others}), which closing it would "
+            "cut off; use a folder of its own"
+        ]
+    if wanted.dumps_to_keep and any(name.startswith("2") for name in target["others"]):
+        # Source: kdump-config removes the oldest of 2*, whatever they are.
+        return [
+            f"kdump_dumps_to_keep: kdump-tools would delete what begins with '2' in {wanted.path!r}, and there is more "
+            f"than dumps ({others}); use a folder of its own"
+        ]
+    return []
+
+
+def _open(target: Facts) -> bool:
+    """Say whether others than root may look into the folder for dumps, unless it is one that they share."""
+    mode = int(target["mode"] or "0", 8)
+    return bool((mode & 0o077 or target["owner"] != 0) and not mode & STICKY)
+
+
 def _steps(
     facts: Facts, wanted: Wanted, values: t.Sequence[str], options: t.Mapping[str, str]
 ) -> t.List[Step]:
     tooling = facts["tooling"]
-    running = facts["crashkernel"]["values"]
-    following = facts["boot_loader"]["crashkernel"]["values"]
-    reboot = list(values) != running
+    loader = facts["boot_loader"]
+    running = facts["crashkernel"]["words"]
     steps = []
     if tooling["missing_packages"]:
         steps.append(Step("packages", f"not installed: {', '.join(tooling['missing_packages'])}"))
-    mode = int(facts["target"]["mode"] or "0", 8)
     if not facts["target"]["exists"]:
         steps.append(Step("path", f"{wanted.path} does not exist"))
-    elif mode & 0o077 and not mode & STICKY:
+    elif _open(facts["target"]):
+        reason = f"mode {facts['target']['mode']}, owner {facts['target']['owner']}"
         steps.append(
-            Step(
-                "path", f"{wanted.path} is open to others (mode {mode:04o}), and dumps hold secrets"
-            )
+            Step("path", f"{wanted.path} is open to others ({reason}), and dumps hold secrets")
         )
     different = sorted(
         key for key, value in options.items() if tooling["settings"].get(key) != value
     )
     if different:
         steps.append(Step("conf", f"{tooling['config_path']}: {', '.join(different)}"))
-    if list(values) != following or any(
-        list(values) != entry["crashkernel"]
-        for entry in facts["boot_loader"]["entries"]
-        if not entry["recovery"]
-    ):
-        words = " ".join(KEYWORD + value for value in values)
+    reboot = list(values) != running
+    # What is reserved now can be armed now, whatever the next boot will have.
+    if values and (facts["reserved"] or not reboot):
+        reasons = [
+            *(["no capture kernel is loaded"] if facts["loaded"] is False else []),
+            *tooling["initrd"]["stale"][:2],
+            *(["the configuration is new"] if different or tooling["pending"] else []),
+        ]
+        if reasons:
+            steps.append(Step("load", "; ".join(reasons)))
+    other = [
+        entry["crashkernel"]
+        for entry in loader["entries"]
+        if entry["own"] and not entry["recovery"] and entry["crashkernel"] != list(values)
+    ]
+    if other:
+        words = " ".join(KEYWORD + value for value in values) or "none"
         steps.append(
-            Step(
-                "crashkernel", f"the next boot has {_shown(following)}, wanted is {words or 'none'}"
-            )
+            Step("crashkernel", f"the next boot has {_shown(other[0])}, wanted is {words}")
         )
     if tooling["service"]["enabled"] != "enabled":
         steps.append(Step("service", f"{tooling['service']['name']} is not enabled"))
-    initrd = tooling["initrd"]
-    if reboot and values:
-        if not initrd["exists"] or initrd["stale"] or tooling["missing_packages"]:
-            steps.append(Step("initrd", "; ".join(initrd["stale"][:2]) or "the packages are new"))
-    elif values and facts["loaded"] is False:
-        steps.append(Step("load", "no capture kernel is loaded"))
-    elif values and (initrd["stale"] or tooling["pending"] or different):
-        steps.append(Step("load", "; ".join(initrd["stale"][:2]) or "the configuration is new"))
+    if reboot and values and (tooling["next_initrd"]["stale"] or tooling["missing_packages"]):
+        reason = "; ".join(tooling["next_initrd"]["stale"][:2])
+        steps.append(Step("initrd", reason or "the packages are new"))
     if reboot:
         steps.append(Step("reboot", f"the running kernel has {_shown(running)}"))
     return steps

@@ -9,6 +9,7 @@
 import abc
 import os
 import shutil
+import signal
 import subprocess
 import typing as t
 
@@ -74,14 +75,20 @@ class SystemRunner(Runner):
                 stderr=subprocess.PIPE,
                 env=environment,
                 cwd="/",
+                # A group of its own, so that a time limit ends the children too.
+                start_new_session=True,
             )
         except OSError as exc:
             raise CommandError(f"'{argv[0]}' could not be started: {exc.strerror}") from exc
         try:
             stdout, stderr = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired as exc:
-            process.kill()
-            process.communicate()
+            os.killpg(process.pid, signal.SIGKILL)
+            try:
+                process.communicate(timeout=5)
+            except subprocess.TimeoutExpired:
+                # It hangs in the kernel, as on a dead NFS server; nothing can end it.
+                pass
             raise CommandError(
                 f"'{' '.join(argv)}' was ended after {timeout:.0f} s without a result"
             ) from exc

@@ -62,10 +62,16 @@ def inspect(path: str) -> Vmcore:
         wrapper, stream = _unwrap(raw)
         try:
             head, size, flattened = _body(stream)
-        except (EOFError, lzma.LZMAError, zlib.error) as exc:
+            if head.startswith(KDUMP_SIGNATURES):
+                found = _kdump(head, size, flattened, wrapper)
+                if not flattened:
+                    _check_pages(stream, head, found)
+                return found
+        except (EOFError, lzma.LZMAError, zlib.error, OSError) as exc:
+            if not wrapper:
+                raise
+            # gzip and bzip2 say so with an OSError.
             raise VmcoreError(f"its {wrapper} stream is cut off or damaged ({exc})") from exc
-    if head.startswith(KDUMP_SIGNATURES):
-        return _kdump(head, size, flattened, wrapper)
     if head.startswith(b"\x7fELF"):
         return _elf(head, size, flattened, wrapper)
     raise VmcoreError(
@@ -122,31 +128,69 @@ def _body(stream: t.BinaryIO) -> t.Tuple[bytes, int, bool]:
 
 
 def _kdump(head: bytes, size: int, flattened: bool, wrapper: str) -> Vmcore:
-    """Read struct disk_dump_header; its layout depends on the crashed machine's byte order and word size."""
+    """Read struct disk_dump_header."""
+    _order, fields = _kdump_fields(head)
+    status, block = fields[9], fields[10]
+    release, machine = (
+        fields[index].split(b"\0")[0].decode("ascii", "replace") for index in (3, 5)
+    )
+    if status & _INCOMPLETE:
+        raise VmcoreError("its header says that makedumpfile could not write all of it")
+    headers = 1 + fields[11] + fields[12]
+    if size < headers * block:
+        raise VmcoreError(
+            f"it has {size} bytes, fewer than its headers and page bitmap take ({headers * block})"
+        )
+    compression = next((name for bit, name in _COMPRESSIONS.items() if status & bit), "")
+    return Vmcore("kdump-compressed", flattened, wrapper, compression, release, machine, size)
+
+
+def _kdump_fields(head: bytes) -> t.Tuple[str, t.Tuple[t.Any, ...]]:
+    """Return the byte order and the fields of struct disk_dump_header.
+
+    Its layout depends on the crashed machine's byte order and word size. The fields: version, six names,
+    two parts of a time, status, block size, blocks of the sub header, blocks of the bitmap, highest page.
+
+    :raises VmcoreError: it is damaged.
+    """
     for order in "<>":
-        for timeval in ("qq", "ii"):
-            layout = struct.Struct(
-                f"{order}i" + "65s" * 6 + ("6x" if timeval == "qq" else "2x") + timeval + "IiiI"
-            )
+        for padding, timeval in (("6x", "qq"), ("2x", "ii")):
+            layout = struct.Struct(f"{order}i{'65s' * 6}{padding}{timeval}IiiII")
             fields = layout.unpack_from(head, 8)
-            version, names, status, block = fields[0], fields[1:7], fields[9], fields[10]
-            if not 1 <= version <= 16 or block not in (4096, 8192, 16384, 65536):
-                continue
-            release, machine = (
-                names[index].split(b"\0")[0].decode("ascii", "replace") for index in (2, 4)
-            )
-            if status & _INCOMPLETE:
-                raise VmcoreError("its header says that makedumpfile could not write all of it")
-            headers = 1 + max(fields[11], 0) + fields[12]
-            if size < headers * block:
-                raise VmcoreError(
-                    f"it has {size} bytes, fewer than its headers and page bitmap take ({headers * block})"
-                )
-            compression = next((name for bit, name in _COMPRESSIONS.items() if status & bit), "")
-            return Vmcore(
-                "kdump-compressed", flattened, wrapper, compression, release, machine, size
-            )
+            if (
+                1 <= fields[0] <= 16
+                and fields[10] in (4096, 8192, 16384, 65536)
+                and fields[11] >= 0
+            ):
+                return order, fields
     raise VmcoreError("its kdump header is damaged: no plausible version and block size")
+
+
+def _check_pages(stream: t.BinaryIO, head: bytes, found: Vmcore) -> None:
+    """See that the last page of a dump that is not flattened is there, by the page descriptors.
+
+    A flattened dump has an end mark instead.
+
+    :raises VmcoreError: it is cut off.
+    """
+    order, fields = _kdump_fields(head)
+    block, sub_blocks, bitmap_blocks, highest = fields[10], fields[11], fields[12], fields[13]
+    # Two bitmaps of the same size lie behind each other: the pages that exist, and those in the dump.
+    half = bitmap_blocks * block // 2
+    start = (1 + sub_blocks) * block
+    stream.seek(start + (half if bitmap_blocks * block * 8 >= 2 * highest else 0))
+    pages = sum(bin(byte).count("1") for byte in stream.read(half))
+    stream.seek(start + bitmap_blocks * block)
+    descriptor = struct.Struct(order + "qIIQ")  # offset, size, flags, page flags
+    end = 0
+    for _page in range(pages):
+        record = stream.read(descriptor.size)
+        if len(record) < descriptor.size:
+            raise VmcoreError("it is cut off in its page descriptors")
+        offset, length = descriptor.unpack(record)[:2]
+        end = max(end, offset + length)
+    if found.size < end:
+        raise VmcoreError(f"it is cut off: {found.size} bytes of {end}")
 
 
 def _elf(head: bytes, size: int, flattened: bool, wrapper: str) -> Vmcore:

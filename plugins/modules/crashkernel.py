@@ -84,39 +84,19 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoader,
     BootLoaderError,
-    Entry,
     FileChange,
+    differing,
     next_entry,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.registry import detect
 from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import (
-    KEYWORD,
     CrashkernelError,
-    parse_crashkernel,
+    check_values,
     words,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.observe import system_ram
 from ansible_collections.kdump.fleet.plugins.module_utils.runner import CommandError, SystemRunner
-
-
-def check(values: t.Sequence[str], ram: int, arch: str) -> None:
-    """Refuse values that the boot loader's files cannot hold or that the kernel would reject.
-
-    :param ram: bytes.
-    :raises CrashkernelError: with the reason.
-    """
-    for value in values:
-        if not re.match(r"[0-9A-Za-z@:,-]+\Z", value):
-            raise CrashkernelError(
-                f"value: {value!r} must hold a size or ranges alone, such as 256M or 2G-:256M (without {KEYWORD!r})"
-            )
-    parse_crashkernel(" ".join(KEYWORD + value for value in values), ram, arch)
-
-
-def differing(entries: t.Sequence[Entry], values: t.Sequence[str]) -> t.List[Entry]:
-    """Return the entries, other than for recovery, that do not have exactly these values."""
-    return [entry for entry in entries if not entry.recovery and entry.crashkernel != list(values)]
 
 
 def write(host: Host, changes: t.Sequence[FileChange], back: bool = False) -> None:
@@ -168,16 +148,19 @@ def main() -> None:
     values = module.params["value"] if module.params["state"] == "present" else []
     running = words(host.read("/proc/cmdline") or "")
     try:
-        if module.params["state"] == "present":
-            check(values, system_ram(host), (host.ask(["uname", "-m"]) or ""))
         loader = detect(host)
         if loader is None:
             raise BootLoaderError(
                 "no boot loader that kdump.fleet can drive was found (it knows GRUB with update-grub)"
             )
         entries = loader.entries(host)
-        if next_entry(entries) is None:
+        following = next_entry(entries)
+        if following is None:
             raise BootLoaderError(f"{loader.name} has no entry that boots a Linux kernel")
+        if module.params["state"] == "present":
+            release = re.sub(r"^.*/vmlinu[xz]-", "", following.kernel)
+            arch = host.ask(["uname", "-m"]) or ""
+            check_values(values, system_ram(host), arch, release)
         changes = loader.plan(host, values)
         changed = bool(changes or differing(entries, values))
         if changed and not module.check_mode:

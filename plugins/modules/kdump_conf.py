@@ -52,6 +52,7 @@ tooling:
   sample: kdump-tools
 """
 
+import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -79,16 +80,36 @@ def settings_of(tooling: Tooling, given: t.Mapping[str, t.Any]) -> t.Dict[str, t
             result[key] = None
             continue
         if not isinstance(value, (str, int)) or isinstance(value, bool):
-            raise SettingsError(
-                f"settings: {key}: {value!r} must be a string or a number; put it in quotes"
-            )
+            raise SettingsError(f"settings: {key} must be a string or a number; put it in quotes")
         if tooling.secret(key):
             raise SettingsError(f"settings: {key} {SECRET_RULE}")
         reason = tooling.setting_problem(key, str(value))
         if reason:
-            raise SettingsError(f"settings: {key}={str(value)!r} {reason}")
+            raise SettingsError(f"settings: {tooling.shown(key, str(value))} {reason}")
         result[key] = str(value)
     return result
+
+
+def edited(tooling: Tooling, before: str, settings: t.Mapping[str, t.Optional[str]]) -> str:
+    """Return the text with the settings, read back and found good.
+
+    :raises SettingsError: the text around them would spoil it.
+    """
+    after = tooling.render(before, settings)
+    # What was wrong before is its owner's; what would be wrong because of us is refused.
+    new = problems(tooling, after) - problems(tooling, before)
+    read = tooling.parse(after)
+    if new or any(read.get(key) != value for key, value in settings.items()):
+        reason = "; ".join(sorted(new)) or "a setting would be read differently"
+        raise SettingsError(
+            f"{tooling.config_path} would be broken ({reason}); repair it by hand first"
+        )
+    return after
+
+
+def problems(tooling: Tooling, text: str) -> t.Set[str]:
+    """Return what is wrong with a text, without the numbers of lines."""
+    return {re.sub(r"^line \d+: ", "", problem) for problem in tooling.problems(text)}
 
 
 def main() -> None:
@@ -106,10 +127,12 @@ def main() -> None:
     path = tooling.config_path
     before = host.read(path)
     try:
-        after = tooling.render(before or "", settings_of(tooling, module.params["settings"]))
+        if before is None and host.exists(path):
+            raise SettingsError(f"{path} is there and cannot be read; nothing was changed")
+        after = edited(tooling, before or "", settings_of(tooling, module.params["settings"]))
         changed = after != (before or "")
         if changed and not module.check_mode:
-            pending.keep(host, path, before)
+            pending.keep(host, path, before, after)
             host.write(path, after)
     except (SettingsError, OSError) as exc:
         module.fail_json(msg=str(exc))

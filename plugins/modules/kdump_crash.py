@@ -62,9 +62,32 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.observe import loaded
-from ansible_collections.kdump.fleet.plugins.module_utils.runner import SystemRunner
+from ansible_collections.kdump.fleet.plugins.module_utils.runner import CommandError, SystemRunner
 
 DELAY = 2  # seconds for the answer to reach the controller
+SYNC_TIMEOUT = 300  # seconds
+
+
+def write_mark(mark: str) -> bool:
+    """Write a line to the kernel log and say whether it is there: writing succeeds in silence where it is off.
+
+    :raises OSError: it cannot be opened or written.
+    """
+    descriptor = os.open("/dev/kmsg", os.O_RDWR | os.O_NONBLOCK)
+    try:
+        os.lseek(descriptor, 0, os.SEEK_END)
+        os.write(descriptor, f"<4>{mark}\n".encode("ascii"))
+        while True:
+            try:
+                if mark.encode("ascii") in os.read(descriptor, 8192):
+                    return True
+            except BlockingIOError:
+                return False
+            except BrokenPipeError:
+                # Records were overwritten before they were read; the next read goes on behind them.
+                continue
+    finally:
+        os.close(descriptor)
 
 
 def crash_soon() -> None:
@@ -76,7 +99,6 @@ def crash_soon() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in range(3):
         os.dup2(null, descriptor)
-    os.sync()
     time.sleep(DELAY)
     # The trigger works for root whatever kernel.sysrq says; that setting limits the keyboard.
     with open("/proc/sysrq-trigger", "w", encoding="ascii") as trigger:
@@ -104,10 +126,16 @@ def main() -> None:
     mark = f"kdump.fleet: crash drill {token}"
     if not module.check_mode:
         try:
-            with open("/dev/kmsg", "w", encoding="ascii") as log:
-                log.write(f"<4>{mark}\n")
+            if not write_mark(mark):
+                module.fail_json(
+                    msg="the mark did not reach the kernel log (is printk.devkmsg=off set?). Nothing was done."
+                )
+            # While the controller still listens: the crash itself must not wait for a disk.
+            SystemRunner().run(["sync"], timeout=SYNC_TIMEOUT)
         except OSError as exc:
             module.fail_json(msg=f"/dev/kmsg cannot be written: {exc.strerror}. Nothing was done.")
+        except CommandError as exc:
+            module.fail_json(msg=f"the file systems could not be synced: {exc}. Nothing was done.")
         crash_soon()
     module.exit_json(changed=True, mark=mark)
 

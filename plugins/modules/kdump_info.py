@@ -72,11 +72,11 @@ kernel:
   returned: success
 crashkernel:
   description:
-    - What C(crashkernel=) on the running command line means. C(values) are the words' values, C(ok) says whether
+    - What C(crashkernel=) on the running command line means. C(words) are the values of its words, C(ok) says whether
       the kernel would reserve anything, C(error) why not; C(size), C(low) and C(cma) are in bytes.
   type: dict
   returned: success
-  sample: {"values": ["384M-:128M"], "ok": true, "error": "", "size": 134217728, "low": 0, "cma": 0}
+  sample: {"words": ["384M-:128M"], "ok": true, "error": "", "size": 134217728, "low": 0, "cma": 0}
 boot_loader:
   description:
     - The boot loader's C(name), the release of the C(kernel) of the next boot, C(crashkernel) of the next boot in the form

@@ -23,7 +23,7 @@ class LightHost:
         self.folder = folder
         self.process = subprocess.Popen(
             [
-                "unshare", "--mount", "--propagation", "private",
+                "unshare", "--mount", "--propagation", "unchanged",
                 str(ROOT / "tests/integration/light/light-host"), str(folder), str(ROOT),
             ],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

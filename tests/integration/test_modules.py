@@ -53,7 +53,7 @@ def test_crashkernel(light: LightHost) -> None:
     assert grub.count("crashkernel=256M") == 2 and "384M" not in grub
     assert grub.count("root=UUID=1 ro") == 4 and grub.count("console=ttyS0") == 4
     facts = light.module("kdump_info", {})
-    assert facts["boot_loader"]["crashkernel"]["values"] == ["256M"]
+    assert facts["boot_loader"]["crashkernel"]["words"] == ["256M"]
 
 
 def test_crashkernel_of_several_words(light: LightHost) -> None:

@@ -84,6 +84,8 @@ BAD: list[tuple[dict[str, t.Any], list[str]]] = [
     ({"kdump_options": {"HOSTTAG": "ip\nUSE_KDUMP=0"}}, ["kdump_options: HOSTTAG", "newline"]),
     ({"kdump_core_collector": "makedumpfile -c\n-d 31"}, ["kdump_core_collector", "newline"]),
     ({"kdump_crashkernal": "256M"}, ["kdump_crashkernal", "did you mean kdump_crashkernel?"]),
+    ({"kdump_path": "/"}, ["kdump_path: '/'", "belongs to the whole host"]),
+    ({"kdump_target": {"type": "ssh", "location": "a@b"}}, ["kdump_target", "cannot honour it"]),
     ({"kdump_reboot_ok": "perhaps"}, ["kdump_reboot_ok", "perhaps"]),
     ({"kdump_dumps_to_keep": "many"}, ["kdump_dumps_to_keep", "many"]),
     ({"kdump_options": "KDUMP_NUM_DUMPS"}, ["kdump_options", "dict"]),
@@ -128,6 +130,22 @@ def test_a_drill_on_a_host_that_is_not_armed_is_refused_before_the_crash(light: 
     assert (
         refused["failed"] and "not armed" in refused["msg"] and "Nothing was done" in refused["msg"]
     )
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ('SSH="kdump@server"', "sends dumps elsewhere (SSH)"),
+        ("KDUMP_DUMP_DMESG=0", "no proof"),
+        ("KDUMP_COMPRESSION=lz4", "lz4"),
+    ],
+)
+def test_a_drill_that_could_prove_nothing_is_refused(
+    light: LightHost, line: str, message: str
+) -> None:
+    light.write("/etc/default/kdump-tools", f"USE_KDUMP=1\n{line}\n")
+    refused = light.module("kdump_drill", {"confirm": True})
+    assert refused["failed"] and message in refused["msg"] and "Nothing was done" in refused["msg"]
 
 
 def test_a_drill_in_check_mode_crashes_nothing(light: LightHost) -> None:

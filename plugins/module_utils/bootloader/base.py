@@ -25,6 +25,9 @@ class Entry(t.NamedTuple):
     arguments: str
     recovery: bool
     default: bool  # what the next boot takes
+    own: bool = (
+        True  # one of this host's kernels, with arguments that the boot loader's defaults decide
+    )
 
     @property
     def crashkernel(self) -> t.List[str]:
@@ -66,6 +69,18 @@ class BootLoader(metaclass=abc.ABCMeta):
 
         :raises CommandError: it failed; nothing is known of what the next boot takes.
         """
+
+
+def differing(entries: t.Sequence[Entry], values: t.Sequence[str]) -> t.List[Entry]:
+    """Return the host's own entries, other than for recovery, that do not have exactly these values.
+
+    Other systems, memory tests and entries written by hand are nobody's business here.
+    """
+    return [
+        entry
+        for entry in entries
+        if entry.own and not entry.recovery and entry.crashkernel != list(values)
+    ]
 
 
 def next_entry(entries: t.Sequence[Entry]) -> t.Optional[Entry]:

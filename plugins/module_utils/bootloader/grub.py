@@ -6,6 +6,7 @@
 
 """GRUB 2 as Debian and its relatives set it up: /etc/default/grub, drop-ins, update-grub."""
 
+import os
 import re
 import typing as t
 
@@ -24,6 +25,8 @@ DEFAULTS = "/etc/default/grub"
 DROPINS = "/etc/default/grub.d"
 # Drop-ins are read in the order of their names, so this one has the last word, after kdump-tools.cfg.
 DROPIN = DROPINS + "/zz-kdump-fleet.cfg"
+
+LINUX_SCRIPT = "/etc/grub.d/10_linux"
 
 REGENERATE_TIMEOUT = 900  # seconds; os-prober on a host with many disks takes minutes
 
@@ -54,8 +57,13 @@ def parse_config(text: str, environment: t.Mapping[str, str]) -> t.List[Entry]:
     names: t.List[t.Tuple[str, str]] = []  # title and id of the open menus
     counters = [0]
     default = "0"
+    # grub-mkconfig marks what each of its scripts wrote; a file without marks was written by hand.
+    section = None if "### BEGIN /etc/grub.d/" in text else LINUX_SCRIPT
     for line in text.splitlines():
         stripped = line.strip()
+        mark = re.match(r"### (BEGIN|END) (/etc/grub\.d/\S+) ###", stripped)
+        if mark:
+            section = mark.group(2) if mark.group(1) == "BEGIN" else None
         setting = re.match(r"set default=\"?([^\"]*)\"?$", stripped)
         if setting and not scopes:
             default = setting.group(1)
@@ -98,7 +106,10 @@ def parse_config(text: str, environment: t.Mapping[str, str]) -> t.List[Entry]:
                 arguments = command.group(2).strip()
                 title_text = names[-1][0]
                 recovery = "(recovery mode)" in title_text or "single" in arguments.split()
-                entry = Entry(title_text, command.group(1), arguments, recovery, False)
+                own = section == LINUX_SCRIPT and bool(
+                    re.match(r"vmlinu[xz]-", os.path.basename(command.group(1)))
+                )
+                entry = Entry(title_text, command.group(1), arguments, recovery, False, own)
                 entries.append((entry, _selectors(names, position)))
     chosen = next(
         (index for index, (_entry, selectors) in enumerate(entries) if default in selectors), 0

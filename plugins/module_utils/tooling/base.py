@@ -78,11 +78,29 @@ class Tooling(metaclass=abc.ABCMeta):
     def secret(self, key: str) -> bool:
         return key in self.secrets
 
+    def shown(self, key: str, value: str) -> str:
+        """Return a setting as a message may show it; what may be a misspelt secret is none of its business."""
+        hidden = self.secret(key) or re.search(r"PASS|SECRET|TOKEN", key, re.I)
+        return key if hidden else f"{key}={value!r}"
+
     def redact(self, text: str) -> str:
-        """Return a configuration without its secrets, to be shown."""
-        for key in self.secrets:
-            text = re.sub(rf"(?m)^(\s*(?:export\s+)?{key}=).*$", r"\1********", text)
-        return text
+        """Return a configuration without its secrets, to be shown; of comments too."""
+        shown = []
+        hidden = continued = False
+        for line in text.split("\n"):
+            # A line that goes on in the next takes its secret there.
+            hidden = any(key in line for key in self.secrets) or (hidden and continued)
+            continued = line.endswith("\\")
+            shown.append("******** (a secret)" if hidden else line)
+        return "\n".join(shown)
+
+    def obstacles(self, host: Host) -> t.List[str]:
+        """Return why this tooling cannot be used on this host, with the way out."""
+        return []
+
+    @abc.abstractmethod
+    def owns(self, name: str) -> bool:
+        """Say whether a name in the folder for dumps is one that the tooling itself makes."""
 
     @abc.abstractmethod
     def dump_path(self, settings: t.Mapping[str, str]) -> str:
@@ -94,10 +112,18 @@ class Tooling(metaclass=abc.ABCMeta):
 
     @abc.abstractmethod
     def build(self, host: Host, kernel: str) -> None:
-        """Build that initrd; the one before stays if it fails.
+        """Build that initrd, and keep the one before until it is confirmed; if it fails, that one is back.
 
         :raises CommandError: it failed.
         """
+
+    @abc.abstractmethod
+    def confirm(self, host: Host, kernel: str) -> None:
+        """Throw away the initrd from before the last build: the new one works."""
+
+    @abc.abstractmethod
+    def revert(self, host: Host, kernel: str) -> bool:
+        """Put back the initrd from before the last build; say whether there was one."""
 
     @abc.abstractmethod
     def load(self, host: Host) -> None:

@@ -13,6 +13,7 @@ import difflib
 import os
 import re
 import shlex
+import time
 import typing as t
 
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
@@ -21,6 +22,8 @@ from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import Du
 STATE = "/var/lib/kdump"
 SYSCTL = "/etc/kdump/sysctl.conf"
 HOOK = "/etc/kernel/postinst.d/kdump-tools"
+# A dump's folder: the minute, behind an address or a name if a network target is set too.
+STAMP = re.compile(r"(^|-)\d{12}$")
 LOADED = "/sys/kernel/kexec_crash_loaded"
 
 _ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
@@ -111,15 +114,29 @@ SETTINGS: t.Dict[str, t.Callable[[str], str]] = {
 }
 
 
+# kdump-config pastes these unquoted into what it hands to eval, mount or ftpput.
+EVALUATED = (
+    "KDUMP_KERNEL",
+    "KDUMP_INITRD",
+    "KDUMP_COREDIR",
+    "KDUMP_KEXEC_ARGS",
+    "MAKEDUMP_ARGS",
+    "NFS_TIMEO",
+    "NFS_RETRANS",
+    "SSH_KEY",
+    "FTP_USER",
+)
+
+
 class KdumpTools(Tooling):
     """kdump-tools with an initrd made by initramfs-tools."""
 
     name = "kdump-tools"
     service = "kdump-tools.service"
     config_path = "/etc/default/kdump-tools"
-    # makedumpfile and initramfs-tools are only recommended, so a host that installs no recommended
+    # makedumpfile and initramfs-tools-core are only recommended, so a host that installs no recommended
     # packages would have a kdump-tools that can write no dump.
-    packages = ("kdump-tools", "makedumpfile", "kexec-tools", "initramfs-tools")
+    packages = ("kdump-tools", "makedumpfile", "kexec-tools", "initramfs-tools-core")
     program = "kdump-config"
     secrets = ("FTP_PASSWORD",)
 
@@ -128,14 +145,16 @@ class KdumpTools(Tooling):
 
     def parse(self, text: str) -> t.Dict[str, str]:
         settings = {}
-        for line in text.splitlines():
+        for line in text.split("\n"):
             match = _ASSIGNMENT.match(line)
             if match:
                 settings[match.group(1)] = _unquote(match.group(2))
         return settings
 
     def render(self, text: str, settings: t.Mapping[str, t.Optional[str]]) -> str:
-        lines = text.splitlines()
+        lines = text.split("\n")
+        if lines[-1] == "":
+            lines.pop()
         for key, value in settings.items():
             new = None if value is None else f'{key}="{value}"'
             places = [index for index, line in enumerate(lines) if _is_assignment(line, key)]
@@ -155,7 +174,7 @@ class KdumpTools(Tooling):
     def problems(self, text: str, release: t.Optional[str] = None) -> t.List[str]:
         found = []
         seen: t.Dict[str, int] = {}
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, line in enumerate(text.split("\n"), start=1):
             if not line.strip() or line.lstrip().startswith("#"):
                 continue
             match = _ASSIGNMENT.match(line)
@@ -191,8 +210,7 @@ class KdumpTools(Tooling):
             value = words[0] if words else ""
             reason = self.setting_problem(key, value)
             if reason:
-                shown = "" if self.secret(key) else f"={value!r}"
-                found.append(f"line {number}: {key}{shown} {reason}")
+                found.append(f"line {number}: {self.shown(key, value)} {reason}")
         return found
 
     def setting_problem(self, key: str, value: str) -> str:
@@ -205,8 +223,7 @@ class KdumpTools(Tooling):
                 else f"; it reads: {', '.join(sorted(SETTINGS))}"
             )
             return f"is no setting of kdump-tools{hint}"
-        control = re.search(r"[\x00-\x1f\x7f]", value)
-        if control:
+        if not value.isprintable():
             return (
                 "holds a newline or control character, which ends the setting; write it in one line"
             )
@@ -214,6 +231,11 @@ class KdumpTools(Tooling):
         if special:
             # The file is read by sh and, as EnvironmentFile=, by systemd.
             return f"holds {special.group()!r}, which sh and systemd read differently; leave it out"
+        if key in EVALUATED and not re.match(r"[A-Za-z0-9_@%+=:,./ -]*\Z", value):
+            return (
+                "goes into a command that kdump-config evaluates, so it may hold only letters, digits, blanks "
+                "and _ @ % + = : , . / -"
+            )
         return SETTINGS[key](value) if value else ""
 
     def dump_path(self, settings: t.Mapping[str, str]) -> str:
@@ -229,9 +251,10 @@ class KdumpTools(Tooling):
             stale.append(f"{path} is empty")
         for source in self._sources(host, kernel):
             changed = host.mtime(source)
-            if changed is not None and changed > built:
+            # A time in the future says nothing: no initrd could ever be newer.
+            if changed is not None and built < changed <= time.time():
                 stale.append(f"{source} is newer than {path}")
-        if host.read(SYSCTL) != host.read(f"{STATE}/latest_sysctls-{kernel}"):
+        if (host.read(SYSCTL) or "") != (host.read(f"{STATE}/latest_sysctls-{kernel}") or ""):
             # kdump-config compares the two and throws the initrd away at its next load.
             stale.append(f"{SYSCTL} differs from what {path} was built with")
         return Initrd(path, kernel, True, stale)
@@ -245,29 +268,53 @@ class KdumpTools(Tooling):
         ]
 
     def build(self, host: Host, kernel: str) -> None:
-        path = host.path(f"{STATE}/initrd.img-{kernel}")
-        kept = path + ".kdump-fleet"
-        # The hook deletes the initrd before it builds the next one.
+        path, kept = self._initrd_paths(host, kernel)
+        # A build that was cut off has left the last good one under the other name.
+        if os.path.exists(kept) and not os.path.exists(path):
+            os.replace(kept, path)
         if os.path.exists(kept):
             os.unlink(kept)
         if os.path.exists(path):
+            # The hook deletes the initrd before it builds the next one.
             os.link(path, kept)
         try:
             host.run([HOOK, kernel], timeout=self.build_timeout)
             if not os.path.exists(path):
-                # It ends with success when mkinitramfs is missing or the kernel is not dpkg's.
-                host.run(
-                    ["mkinitramfs", "-o", f"{STATE}/initrd.img-{kernel}", kernel],
-                    timeout=self.build_timeout,
-                )
+                # It ends with success when the kernel is not dpkg's.
+                name = f"{STATE}/initrd.img-{kernel}"
+                host.run(["mkinitramfs", "-o", name, kernel], timeout=self.build_timeout)
         except BaseException:
-            if os.path.exists(kept):
-                os.replace(kept, path)
+            self.revert(host, kernel)
             raise
-        if os.path.exists(kept):
-            os.unlink(kept)
         # Otherwise kdump-config would find no record, and build the initrd again during the next boot.
         host.write(f"{STATE}/latest_sysctls-{kernel}", host.read(SYSCTL) or "")
+
+    def confirm(self, host: Host, kernel: str) -> None:
+        kept = self._initrd_paths(host, kernel)[1]
+        if os.path.exists(kept):
+            os.unlink(kept)
+
+    def revert(self, host: Host, kernel: str) -> bool:
+        path, kept = self._initrd_paths(host, kernel)
+        if not os.path.exists(kept):
+            return False
+        os.replace(kept, path)
+        return True
+
+    def _initrd_paths(self, host: Host, kernel: str) -> t.Tuple[str, str]:
+        path = host.path(f"{STATE}/initrd.img-{kernel}")
+        return path, path + ".kdump-fleet"
+
+    def obstacles(self, host: Host) -> t.List[str]:
+        if host.runner.which("dracut") and not host.runner.which("mkinitramfs"):
+            return [
+                "kdump-tools builds its initrd with initramfs-tools, and this host has dracut, which cannot be "
+                "installed beside it; replace dracut by initramfs-tools yourself if that suits the host"
+            ]
+        return []
+
+    def owns(self, name: str) -> bool:
+        return bool(STAMP.search(name)) or name in ("kdump_lock", "kexec_cmd", "lost+found")
 
     def load(self, host: Host) -> None:
         # "load" refuses while a capture kernel is loaded.
@@ -279,9 +326,8 @@ class KdumpTools(Tooling):
 
     def dumps(self, host: Host, path: str) -> t.List[Dump]:
         found = []
-        # A stamp of the minute, behind an address or a name if a network target is set too.
         for folder in host.glob(path.rstrip("/") + "/*[0-9]"):
-            if not re.search(r"(^|-)\d{12}$", os.path.basename(folder)):
+            if not STAMP.search(os.path.basename(folder)):
                 continue
             names = [os.path.basename(entry) for entry in host.glob(folder + "/*")]
             incomplete = [name for name in names if "-incomplete" in name]

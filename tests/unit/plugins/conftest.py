@@ -175,8 +175,8 @@ def debian(host: FakeHost) -> FakeHost:
     host.runner.answer("systemd-detect-virt", "--vm", stdout="kvm\n")
     host.runner.answer(
         "dpkg-query", "--show", "--showformat", "${Package} ${Version} ${db:Status-Status}\\n",
-        "kdump-tools", "makedumpfile", "kexec-tools", "initramfs-tools",
-        stdout="kdump-tools 1:1.8.1 installed\nmakedumpfile 1.7.2 installed\nkexec-tools 2.0.25 installed\ninitramfs-tools 0.142 installed\n",
+        "kdump-tools", "makedumpfile", "kexec-tools", "initramfs-tools-core",
+        stdout="kdump-tools 1:1.8.1 installed\nmakedumpfile 1.7.2 installed\nkexec-tools 2.0.25 installed\ninitramfs-tools-core 0.142 installed\n",
     )  # fmt: skip
     host.runner.answer(
         "systemctl", "show", "--property=UnitFileState,ActiveState,Result", "kdump-tools.service",

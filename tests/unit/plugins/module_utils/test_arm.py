@@ -72,8 +72,9 @@ def test_a_command_that_lies_is_not_believed(debian: FakeHost) -> None:
 
 def test_a_configuration_that_does_not_load_is_taken_back(debian: FakeHost) -> None:
     good = debian.read(CONF)
-    pending.keep(debian, CONF, good)
-    debian.put(CONF, "KDUMP_KERNEL=/none\n")
+    bad = "KDUMP_KERNEL=/none\n"
+    pending.keep(debian, CONF, good, bad)
+    debian.put(CONF, bad)
 
     def reload() -> None:
         debian.put(LOADED, "0\n")
@@ -97,7 +98,7 @@ def test_a_configuration_that_does_not_load_is_taken_back(debian: FakeHost) -> N
 
 
 def test_a_configuration_that_loads_is_confirmed(debian: FakeHost) -> None:
-    pending.keep(debian, CONF, "old")
+    pending.keep(debian, CONF, "old", "new")
     debian.runner.answer("kdump-config", "reload")
     carry_out(debian)
     assert not debian.exists(pending.PENDING)
@@ -105,7 +106,7 @@ def test_a_configuration_that_loads_is_confirmed(debian: FakeHost) -> None:
 
 
 def test_a_boot_since_the_change_has_loaded_it(debian: FakeHost) -> None:
-    pending.keep(debian, CONF, "old")
+    pending.keep(debian, CONF, "old", "new")
     debian.put("/proc/stat", "btime 99999999999\n")
     carry_out(debian)
     assert commands(debian) == []
@@ -136,3 +137,34 @@ def test_unload(debian: FakeHost) -> None:
     debian.runner.does("kdump-config", "unload", action=lambda: debian.put(LOADED, "0\n"))
     assert not carry_out(debian, "unloaded").loaded
     assert not arm.plan(observe(debian), "unloaded").changed
+
+
+def test_an_initrd_that_does_not_load_is_taken_back(debian: FakeHost) -> None:
+    debian.put("/etc/kdump/sysctl.conf", "other\n")
+
+    def build() -> None:
+        debian.remove(INITRD)
+        debian.put(INITRD, "too big")
+
+    debian.runner.does(HOOK, "6.1.0-2-amd64", action=build)
+
+    def load() -> None:
+        debian.put(LOADED, "1\n" if debian.read(INITRD) == "initrd" else "0\n")
+
+    debian.runner.does(
+        "kdump-config", "reload", action=load, code=1, stderr="Cannot allocate memory"
+    )
+    debian.runner.does("kdump-config", "load", action=load)
+    with pytest.raises(arm.ArmError) as caught:
+        carry_out(debian)
+    assert "the previous initrd is back" in str(caught.value)
+    assert caught.value.outcome.loaded and debian.read(INITRD) == "initrd"
+
+
+def test_an_edit_by_somebody_else_is_not_taken_back(debian: FakeHost) -> None:
+    pending.keep(debian, CONF, "old", "new")
+    debian.put(CONF, "edited by hand")
+    debian.runner.does("kdump-config", "reload", action=lambda: debian.put(LOADED, "0\n"))
+    with pytest.raises(arm.ArmError):
+        carry_out(debian)
+    assert debian.read(CONF) == "edited by hand"

@@ -49,10 +49,10 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
 
 def test_pending_restores_what_was_there_first(host: FakeHost) -> None:
     host.put("/etc/a", "one")
-    pending.keep(host, "/etc/a", "one")
-    pending.keep(host, "/etc/b", None)
+    pending.keep(host, "/etc/a", "one", "two")
+    pending.keep(host, "/etc/b", None, "new")
     host.put("/etc/a", "two")
-    pending.keep(host, "/etc/a", "two")
+    pending.keep(host, "/etc/a", "two", "three")
     host.put("/etc/a", "three")
     host.put("/etc/b", "new")
     assert pending.restore(host) == ["/etc/a", "/etc/b"]
@@ -62,5 +62,5 @@ def test_pending_restores_what_was_there_first(host: FakeHost) -> None:
 
 
 def test_pending_is_for_root_alone(host: FakeHost) -> None:
-    pending.keep(host, "/etc/a", "secret")
+    pending.keep(host, "/etc/a", "secret", "new")
     assert os.stat(host.path(pending.PENDING)).st_mode & 0o777 == 0o600

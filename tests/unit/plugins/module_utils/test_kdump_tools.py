@@ -109,8 +109,30 @@ def test_a_password_is_never_shown() -> None:
     assert all("s3cret" not in problem for problem in TOOLING.problems('FTP_PASSWORD="s3cret`"\n'))
 
 
-def test_a_newline_is_refused() -> None:
-    assert "newline" in TOOLING.setting_problem("KDUMP_CMDLINE_APPEND", "a\nUSE_KDUMP=0")
+SECRETS = [
+    '#FTP_PASSWORD="s3cret"\n',
+    "USE_KDUMP=1; FTP_PASSWORD=s3cret\n",
+    'FTP_PASSWORD="a\\\ns3cret"\n',
+]
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_no_line_shows_a_password(text: str) -> None:
+    assert "s3cret" not in TOOLING.redact(text)
+
+
+INJECTED = [
+    ("KDUMP_CMDLINE_APPEND", "a\nUSE_KDUMP=0", "newline"),
+    ("KDUMP_CMDLINE_APPEND", "a\u2028b", "newline"),
+    ("KDUMP_KEXEC_ARGS", "; touch /tmp/x #", "evaluates"),
+    ("KDUMP_INITRD", "/x;reboot", "evaluates"),
+    ("KDUMP_CMDLINE", "$(reboot)", "read differently"),
+]
+
+
+@pytest.mark.parametrize("key, value, message", INJECTED)
+def test_what_a_shell_would_take_for_more_is_refused(key: str, value: str, message: str) -> None:
+    assert message in TOOLING.setting_problem(key, value)
 
 
 def test_a_good_initrd(debian: FakeHost) -> None:
@@ -145,7 +167,38 @@ def test_build_leaves_a_good_initrd(debian: FakeHost) -> None:
     TOOLING.build(debian, KERNEL)
     assert debian.read(INITRD) == "new"
     assert TOOLING.initrd(debian, KERNEL).stale == []
+    TOOLING.confirm(debian, KERNEL)
     assert debian.glob("/var/lib/kdump/*.kdump-fleet") == []
+
+
+def test_a_build_that_was_cut_off_does_not_cost_the_last_good_initrd(debian: FakeHost) -> None:
+    os.rename(debian.path(INITRD), debian.path(INITRD + ".kdump-fleet"))
+    debian.runner.does(
+        HOOK, KERNEL, action=lambda: debian.remove(INITRD), code=1, stderr="no space"
+    )
+    with pytest.raises(CommandError, match="no space"):
+        TOOLING.build(debian, KERNEL)
+    assert debian.read(INITRD) == "initrd"
+
+
+def test_without_a_sysctl_file_the_initrd_gets_fresh(debian: FakeHost) -> None:
+    debian.remove("/etc/kdump/sysctl.conf")
+    debian.runner.does(HOOK, KERNEL, action=lambda: debian.put(INITRD, "new"))
+    TOOLING.build(debian, KERNEL)
+    assert TOOLING.initrd(debian, KERNEL).stale == []
+
+
+def test_a_time_in_the_future_is_no_reason_to_build(debian: FakeHost) -> None:
+    debian.put("/etc/initramfs-tools/initramfs.conf", "x", mtime=4e9)
+    assert TOOLING.initrd(debian, KERNEL).stale == []
+
+
+def test_dracut_alone_is_an_obstacle(debian: FakeHost) -> None:
+    assert TOOLING.obstacles(debian) == []
+    debian.runner.programs.add("dracut")
+    assert "dracut" in TOOLING.obstacles(debian)[0]
+    debian.runner.programs.add("mkinitramfs")
+    assert TOOLING.obstacles(debian) == []
 
 
 def test_the_old_initrd_is_back_when_a_build_fails(debian: FakeHost) -> None:

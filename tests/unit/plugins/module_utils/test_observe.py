@@ -20,7 +20,7 @@ def test_an_armed_host(debian: FakeHost) -> None:
     assert facts["reserved"] == 128 << 20
     assert facts["memory"]["total"] == RAM
     assert facts["crashkernel"]["size"] == 128 << 20
-    assert facts["boot_loader"]["crashkernel"]["values"] == ["384M-:128M"]
+    assert facts["boot_loader"]["crashkernel"]["words"] == ["384M-:128M"]
     assert facts["boot_loader"]["kernel"] == "6.1.0-2-amd64"
     assert facts["tooling"]["name"] == "kdump-tools"
     assert facts["tooling"]["initrd"]["stale"] == []

@@ -109,10 +109,21 @@ WRONG: t.List[t.Tuple[t.Dict[str, t.Any], str, str]] = [
         "not less than the host's RAM (1073",
     ),
     ({"crashkernel": "auto"}, "kdump_crashkernel: 'auto'", "a size is expected"),
-    ({"crashkernel": "256M;reboot"}, "kdump_crashkernel: '256M;reboot'", "sizes or ranges alone"),
+    ({"crashkernel": "256M;reboot"}, "kdump_crashkernel: '256M;reboot'", "size or ranges alone"),
     ({"crashkernel": "crashkernel=256M"}, "kdump_crashkernel", "without 'crashkernel='"),
     ({"crashkernel": ""}, "kdump_crashkernel", "there is no crashkernel="),
     ({"path": "var/crash"}, "kdump_path: 'var/crash'", "absolute path"),
+    ({"path": "/srv/$HOSTNAME"}, "kdump_path: '/srv/$HOSTNAME'", "absolute path"),
+    ({"path": "/"}, "kdump_path: '/'", "belongs to the whole host"),
+    ({"path": "/var//"}, "kdump_path: '/var//'", "belongs to the whole host"),
+    ({"crashkernel": "256M\n512M"}, "kdump_crashkernel", "size or ranges alone"),
+    ({"crashkernel": "256M 1G,cma"}, "kdump_crashkernel", "came with 6.17"),
+    ({"options": {"KDUMP_KEXEC_ARGS": ";reboot"}}, "kdump_options: KDUMP_KEXEC_ARGS", "evaluates"),
+    (
+        {"options": {"FTP_PASSWD": "s3cret"}},
+        "kdump_options: FTP_PASSWD",
+        "did you mean FTP_PASSWORD?",
+    ),
     ({"path": "/var/../etc"}, "kdump_path: '/var/../etc'", "without '..'"),
     ({"path": "/var/crash\nUSE_KDUMP=0"}, "kdump_path", "absolute path"),
     (
@@ -168,3 +179,69 @@ def test_a_misspelt_variable_is_found() -> None:
         ["kdump_path", "kdump_crashkernal", "kdump_site_note", "kdump_reboot_required"], known
     )
     assert problem.startswith("kdump_crashkernal:") and "kdump_crashkernel" in problem
+
+
+def test_a_variable_that_cannot_be_honoured_yet_is_named() -> None:
+    (problem,) = unknown_variables(["kdump_target", "kdump_path"], ["kdump_path"])
+    assert problem.startswith("kdump_target:")
+
+
+def test_a_number_is_a_size_too(debian: FakeHost) -> None:
+    assert steps(debian, crashkernel=268435456) == ["crashkernel", "reboot"]
+
+
+def test_what_is_reserved_is_armed_before_the_reboot(debian: FakeHost) -> None:
+    debian.put("/sys/kernel/kexec_crash_loaded", "0\n")
+    assert steps(debian, crashkernel="256M") == ["load", "crashkernel", "reboot"]
+
+
+def test_a_new_configuration_is_tried_before_the_reboot(debian: FakeHost) -> None:
+    assert steps(debian, crashkernel="256M", dumps_to_keep=2) == [
+        "conf",
+        "load",
+        "crashkernel",
+        "reboot",
+    ]
+
+
+def test_other_systems_and_memory_tests_do_not_count(debian: FakeHost) -> None:
+    text = debian.read("/boot/grub/grub.cfg") or ""
+    text = "### BEGIN /etc/grub.d/10_linux ###\n" + text + "### END /etc/grub.d/10_linux ###\n"
+    text += "### BEGIN /etc/grub.d/20_memtest86+ ###\nmenuentry 'Memory test' {\n    linux /boot/memtest86+x64.bin\n}\n"
+    text += "### END /etc/grub.d/20_memtest86+ ###\n### BEGIN /etc/grub.d/30_os-prober ###\n"
+    text += "menuentry 'Other' {\n    linux /boot/vmlinuz-5 ro\n}\n### END /etc/grub.d/30_os-prober ###\n"
+    debian.put("/boot/grub/grub.cfg", text)
+    assert steps(debian) == []
+
+
+def test_a_default_that_is_not_ours_is_an_error(debian: FakeHost) -> None:
+    text = "### BEGIN /etc/grub.d/40_custom ###\nset default=\"0\"\nmenuentry 'Own' {\n    linux /boot/vmlinuz-5 ro\n}\n"
+    debian.put("/boot/grub/grub.cfg", text)
+    (problem,) = plan(observe(debian), Wanted())["errors"]
+    assert "grub boots 'Own'" in problem
+
+
+def test_a_folder_that_others_use_is_refused(debian: FakeHost) -> None:
+    debian.put("/var/crash/backup.tar", "x")
+    assert steps(debian) == []
+    os.chmod(debian.path("/var/crash"), 0o755)
+    (problem,) = plan(observe(debian), Wanted())["errors"]
+    assert "holds other things (backup.tar)" in problem
+
+
+def test_what_kdump_tools_would_delete_is_refused(debian: FakeHost) -> None:
+    debian.put("/var/crash/2024-01/backup.tar", "x")
+    (problem,) = plan(observe(debian), Wanted(dumps_to_keep=3))["errors"]
+    assert problem.startswith("kdump_dumps_to_keep:")
+
+
+def test_a_file_is_no_folder(debian: FakeHost) -> None:
+    debian.put("/srv/file", "x")
+    (problem,) = plan(observe(debian, dump_path="/srv/file"), Wanted(path="/srv/file"))["errors"]
+    assert "is no folder" in problem
+
+
+def test_a_host_with_dracut_is_refused(debian: FakeHost) -> None:
+    debian.runner.programs.add("dracut")
+    (problem,) = plan(observe(debian), Wanted())["errors"]
+    assert "dracut" in problem

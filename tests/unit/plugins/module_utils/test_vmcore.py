@@ -25,8 +25,14 @@ def kdump(
     head += b"\0" * (6 if wide else 2)
     head += struct.pack(order + ("qq" if wide else "ii"), 0, 0)
     # status, block size, blocks of the sub header, blocks of the bitmap, highest page
-    head += struct.pack(order + "IiiIi", status, BLOCK, 1, 2, 100)
-    return head.ljust(BLOCK, b"\0") + b"\1" * BLOCK * 3 + b"page" * 500
+    head += struct.pack(order + "IiiII", status, BLOCK, 1, 2, 100)
+    # One bitmap of the pages that exist, one of the 13 that are in the dump.
+    bitmaps = (b"\xff" * 13).ljust(BLOCK, b"\0") + (b"\1" * 13).ljust(BLOCK, b"\0")
+    first = 4 * BLOCK + 13 * 24
+    descriptors = b"".join(
+        struct.pack(order + "qIIQ", first + 100 * page, 100, 1, 0) for page in range(13)
+    )
+    return head.ljust(BLOCK, b"\0") + b"\0" * BLOCK + bitmaps + descriptors + b"p" * 1300
 
 
 def elf(kind: int = 4) -> bytes:
@@ -97,6 +103,10 @@ REFUSED = [
     (FLAT.replace(struct.pack(">qq", 3000, 3000), struct.pack(">qq", 3000, -5)), "damaged"),
     (kdump(status=0x9), "could not write all"),
     (kdump()[: 2 * BLOCK], "fewer than"),
+    (kdump()[:-1], "cut off"),
+    (kdump()[: 4 * BLOCK + 50], "in its page descriptors"),
+    (gzip.compress(kdump()[:-1]), "cut off"),
+    (b"BZh9garbage" * 20, "bzip2 stream"),
     (flatten(kdump()[: 2 * BLOCK]), "fewer than"),
     (kdump()[:412] + b"\0" * 5000, "no plausible"),
     (elf()[:6000], "cut off"),
