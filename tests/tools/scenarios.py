@@ -44,7 +44,8 @@ def main() -> int:
     except KeyboardInterrupt:
         code = 130
     finally:
-        for state in home.rglob("machine.json"):
+        # All of them first: removing a machine takes folders away under the search.
+        for state in list(home.rglob("machine.json")):
             machine = Machine(state.parent)
             if code:
                 common.say(f"[lab] {machine.name}: {machine.failure()}")
