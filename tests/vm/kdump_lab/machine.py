@@ -136,10 +136,14 @@ class Machine:
         )
 
     def failure(self) -> str:
-        """Return what there is to see when something failed: QEMU's words and the end of the console."""
+        """Return what there is to see when something failed, and keep the whole console."""
+        kept = common.cache_dir() / "consoles" / f"{self.name}-{time.strftime('%Y%m%d-%H%M%S')}.log"
+        if self.console.exists():
+            kept.parent.mkdir(exist_ok=True)
+            shutil.copyfile(self.console, kept)
         return (
-            f"\n--- {self.folder / 'qemu.log'}\n{common.tail(self.folder / 'qemu.log', 10)}"
-            f"\n--- {self.console} (end)\n{common.tail(self.console, 40)}"
+            f"\n--- QEMU\n{common.tail(self.folder / 'qemu.log', 10)}"
+            f"\n--- serial console, its end; all of it is kept in {kept}\n{common.tail(self.console, 40)}"
         )
 
     def stop(self) -> None:
