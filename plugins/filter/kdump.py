@@ -77,10 +77,23 @@ def kdump_plan(
         raise AnsibleFilterError(
             f"kdump.fleet.kdump_plan does not know: {', '.join(sorted(unknown))}"
         )
-    result = plan.plan(facts, plan.Wanted(**wanted))
+    result = plan.plan(facts, plan.Wanted(**_typed(wanted)))
     result["errors"] += plan.unknown_variables(list(names), list(known))
     if result["errors"]:
         result.update(steps=[], step_names=[], reboot_required=False)
+    return result
+
+
+def _typed(wanted: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the wanted state with the types that it had before it was templated.
+
+    Up to ansible-core 2.18 a template gives back text: '3' for 3 and '' for none.
+    """
+    result = {key: None if value in ("", "None") else value for key, value in wanted.items()}
+    if result.get("dumps_to_keep") is not None:
+        result["dumps_to_keep"] = int(result["dumps_to_keep"])
+    if "crashkernel" in result:
+        result["crashkernel"] = str(wanted["crashkernel"])
     return result
 
 

@@ -83,7 +83,6 @@ class Wanted(t.NamedTuple):
     system_action: str = "reboot"
     dumps_to_keep: t.Optional[int] = None
     options: t.Mapping[str, t.Any] = {}
-    reboot_ok: bool = False
 
 
 def crashkernel_values(wanted: Wanted, facts: Facts) -> t.Tuple[t.List[str], t.List[str]]:
