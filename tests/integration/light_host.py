@@ -46,7 +46,11 @@ class LightHost:
             ANSIBLE_REMOTE_TEMP="/tmp/remote",
         )
         return subprocess.run(
-            ["nsenter", f"--target={self.process.pid}", "--mount", "chroot", str(self.folder / "root"), *argv],
+            # --root: inside of a chroot the namespace's own root is another one.
+            [
+                "nsenter", f"--target={self.process.pid}", "--mount", "--root",
+                "chroot", str(self.folder / "root"), *argv,
+            ],
             input=stdin, capture_output=True, text=True, env=environment, check=False,
         )  # fmt: skip
 
