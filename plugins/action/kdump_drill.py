@@ -11,7 +11,7 @@ import secrets
 import time
 import typing as t
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -24,6 +24,7 @@ ARGUMENT_SPEC = {
 }
 BOOT_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 POLL = 3  # seconds between two looks at a host that is away
+CONNECT_TIMEOUT = 10  # seconds for each look; longer would blur the time that the host was away
 PROGRESS = 30  # seconds between two lines that say so
 
 Facts = dict[str, t.Any]
@@ -128,6 +129,7 @@ class ActionModule(ActionBase):
         """Wait for a normal boot other than the one that crashed; return the seconds that it took."""
         said = 0.0
         last = "no connection"
+        patience = self._connect_timeout(CONNECT_TIMEOUT)
         while time.monotonic() - start < timeout:
             time.sleep(POLL)
             elapsed = time.monotonic() - start
@@ -158,11 +160,22 @@ class ActionModule(ActionBase):
             else:
                 # A temporary folder from before the crash may be gone.
                 self._connection._shell.tmpdir = None
+                self._connect_timeout(patience)
                 return round(time.monotonic() - start)
         raise DrillError(
             f"the host did not come back within {timeout} s of the crash ({last}). Look at its console: the capture "
             "kernel may have run out of memory, or may be waiting for its root file system."
         )
+
+    def _connect_timeout(self, seconds: int | None) -> int | None:
+        """Set how long a connection may take, where it has such an option, and return what it was."""
+        try:
+            before: int | None = self._connection.get_option("timeout")
+        except (AnsibleError, KeyError):
+            return None
+        if seconds is not None:
+            self._connection.set_option("timeout", seconds)
+        return before
 
     def _new_dump(self, before: Facts, after: Facts) -> Facts:
         known = {(dump["folder"], dump["vmcore"]) for dump in before["dumps"]}

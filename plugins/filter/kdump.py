@@ -89,7 +89,9 @@ def _typed(wanted: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
     Up to ansible-core 2.18 a template gives back text: '3' for 3 and '' for none.
     """
-    result = {key: None if value in ("", "None") else value for key, value in wanted.items()}
+    result: dict[str, t.Any] = {
+        key: None if value in ("", "None") else value for key, value in wanted.items()
+    }
     if result.get("dumps_to_keep") is not None:
         result["dumps_to_keep"] = int(result["dumps_to_keep"])
     if "crashkernel" in result:

@@ -107,6 +107,8 @@ class Machine:
             "ansible_host": "127.0.0.1",
             "ansible_port": self.state["port"],
             "ansible_user": "root",
+            # An emulated guest on a busy machine takes its time to say hello.
+            "ansible_timeout": 60,
             "ansible_ssh_private_key_file": str(common.keys().client),
             "ansible_ssh_common_args": " ".join(options),
             "ansible_python_interpreter": "/usr/bin/python3",
