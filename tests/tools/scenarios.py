@@ -9,6 +9,7 @@ Two runs at once do not meet: molecule keeps its state, and the scenarios their 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -33,17 +34,23 @@ def main() -> int:
         "MOLECULE_GLOB": "molecule/*/molecule.yml",
     }
     code = 1
+    # A session of its own, so that whatever molecule has started ends with it: a boot that goes on
+    # after the clean-up would leave a machine behind.
+    molecule = subprocess.Popen(
+        ["molecule", "test", "--destroy=never", *(sys.argv[1:] or ["--all"])],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
-        code = subprocess.run(
-            ["molecule", "test", "--destroy=never", *(sys.argv[1:] or ["--all"])],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        ).returncode
+        code = molecule.wait()
     except KeyboardInterrupt:
         code = 130
     finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(molecule.pid, signal.SIGKILL)
+        molecule.wait()
         # All of them first: removing a machine takes folders away under the search.
         for state in list(home.rglob("machine.json")):
             machine = Machine(state.parent)
