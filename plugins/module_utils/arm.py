@@ -112,7 +112,7 @@ def apply(host: Host, facts: Facts, chosen: Plan) -> Outcome:
             _wait_for_service(host, tooling)
             if facts["tooling"]["pending_since_boot"] or chosen.build or not loaded(host):
                 tooling.load(host)
-    except CommandError as exc:
+    except (CommandError, OSError) as exc:
         raise _failed(host, facts, tooling, chosen, str(exc)) from exc
     is_loaded = bool(loaded(host))
     if chosen.load and not is_loaded:

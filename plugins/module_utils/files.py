@@ -9,7 +9,6 @@
 import glob as globbing
 import os
 import shutil
-import stat
 import tempfile
 import typing as t
 
@@ -104,7 +103,6 @@ class Host:
                 shutil.copystat(target, temporary)
                 os.utime(temporary)
                 os.chown(temporary, before.st_uid, before.st_gid)
-                os.chmod(temporary, stat.S_IMODE(before.st_mode))
             else:
                 os.chmod(temporary, mode)
             os.replace(temporary, target)

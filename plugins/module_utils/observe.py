@@ -199,6 +199,7 @@ def _boot_loader(host: Host, ram: int, arch: str) -> Facts:
             "kernel": entry.kernel,
             "recovery": entry.recovery,
             "own": entry.own,
+            "counts": entry.counts,
             "default": entry.default,
             "crashkernel": entry.crashkernel,
         }

@@ -313,7 +313,7 @@ def _steps(
     other = [
         entry["crashkernel"]
         for entry in loader["entries"]
-        if entry["own"] and not entry["recovery"] and entry["crashkernel"] != list(values)
+        if entry["counts"] and entry["crashkernel"] != list(values)
     ]
     if other:
         words = " ".join(KEYWORD + value for value in values) or "none"

@@ -30,6 +30,14 @@ class Entry(t.NamedTuple):
     )
 
     @property
+    def counts(self) -> bool:
+        """Say whether it must have the wanted values.
+
+        Recovery entries, other systems, memory tests and entries written by hand need not.
+        """
+        return self.own and not self.recovery
+
+    @property
     def crashkernel(self) -> t.List[str]:
         """Return the values of its crashkernel= words, in order."""
         return words(self.arguments)
@@ -72,15 +80,8 @@ class BootLoader(metaclass=abc.ABCMeta):
 
 
 def differing(entries: t.Sequence[Entry], values: t.Sequence[str]) -> t.List[Entry]:
-    """Return the host's own entries, other than for recovery, that do not have exactly these values.
-
-    Other systems, memory tests and entries written by hand are nobody's business here.
-    """
-    return [
-        entry
-        for entry in entries
-        if entry.own and not entry.recovery and entry.crashkernel != list(values)
-    ]
+    """Return the entries that count and do not have exactly these values."""
+    return [entry for entry in entries if entry.counts and entry.crashkernel != list(values)]
 
 
 def next_entry(entries: t.Sequence[Entry]) -> t.Optional[Entry]:

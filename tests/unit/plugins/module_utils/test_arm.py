@@ -168,3 +168,17 @@ def test_an_edit_by_somebody_else_is_not_taken_back(debian: FakeHost) -> None:
     with pytest.raises(arm.ArmError):
         carry_out(debian)
     assert debian.read(CONF) == "edited by hand"
+
+
+def test_a_full_disk_is_told_like_any_other_failure(
+    debian: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    debian.put("/etc/kdump/sysctl.conf", "other\n")
+    debian.runner.does(HOOK, "6.1.0-2-amd64", action=lambda: None)
+
+    def refuse(*_args: t.Any, **_options: t.Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(debian, "write", refuse)
+    with pytest.raises(arm.ArmError, match="No space left on device.*the host is armed"):
+        carry_out(debian)

@@ -9,7 +9,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import next_entry
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
+    differing,
+    next_entry,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.grub import (
     DROPIN,
     Grub,
@@ -55,6 +58,17 @@ def test_the_default_is_the_one_that_grub_takes(
 def test_a_one_time_entry_goes_before_the_default() -> None:
     found = next_entry(parse_config(TEXT, {"next_entry": "1>2"}))
     assert found is not None and found.kernel == "/boot/vmlinuz-6.1.0-1-amd64"
+
+
+def test_only_this_hosts_own_entries_count() -> None:
+    text = f"### BEGIN /etc/grub.d/10_linux ###\n{TEXT}### END /etc/grub.d/10_linux ###\n"
+    text += "### BEGIN /etc/grub.d/20_memtest86+ ###\nmenuentry 'Memory test' {\n linux /boot/memtest\n}\n"
+    entries = parse_config(text, {})
+    assert len(entries) == 5
+    assert differing(entries, ["256M"]) == []
+    assert [entry.title for entry in differing(entries, ["1M"])] == [
+        entry.title for entry in entries if not entry.recovery and entry.title != "Memory test"
+    ]
 
 
 def test_no_entry() -> None:
