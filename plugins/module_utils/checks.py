@@ -96,6 +96,11 @@ def check_space(facts: Facts) -> t.Iterator[Finding]:
         )
 
 
+def check_owners(facts: Facts) -> t.Iterator[Finding]:
+    for owner in facts["crashkernel_owners"]:
+        yield Finding("crashkernel_owner", "warning", owner["message"])
+
+
 CHECKS = (
     check_supported,
     check_reserved,
@@ -104,6 +109,7 @@ CHECKS = (
     check_kexec_disabled,
     check_service,
     check_space,
+    check_owners,
 )
 
 

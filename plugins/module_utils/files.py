@@ -39,6 +39,14 @@ class Host:
         text = self.read(path)
         return None if text is None else text.strip()
 
+    def read_head(self, path: str, length: int) -> bytes:
+        """Return a file's first bytes, or none if it cannot be read."""
+        try:
+            with open(self.path(path), "rb") as handle:
+                return handle.read(length)
+        except OSError:
+            return b""
+
     def exists(self, path: str) -> bool:
         return os.path.exists(self.path(path))
 

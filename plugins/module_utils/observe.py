@@ -14,8 +14,12 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import
     BootLoaderError,
     next_entry,
 )
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.owners import owners
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.registry import (
     detect as detect_boot_loader,
+)
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.registry import (
+    known as known_boot_loaders,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import (
     CrashkernelError,
@@ -23,8 +27,10 @@ from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import (
     words,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
+from ansible_collections.kdump.fleet.plugins.module_utils.footprint import footprint
 from ansible_collections.kdump.fleet.plugins.module_utils.pending import PENDING
-from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import Tooling
+from ansible_collections.kdump.fleet.plugins.module_utils.sizing import auto
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import Dump, Tooling
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.registry import (
     detect as detect_tooling,
 )
@@ -127,6 +133,7 @@ def observe(host: Host, tooling_name: str = "auto", dump_path: t.Optional[str] =
             "id": release.get("ID", ""),
             "version": release.get("VERSION_ID", ""),
             "name": release.get("PRETTY_NAME", ""),
+            "like": release.get("ID_LIKE", "").split(),
         },
         "memory": {"total": ram, "page_size": os.sysconf("SC_PAGE_SIZE")},
         "kernel": {
@@ -148,7 +155,13 @@ def observe(host: Host, tooling_name: str = "auto", dump_path: t.Optional[str] =
         tooling.dump_path(facts["tooling"]["settings"]) if tooling else "/var/crash"
     )
     facts["target"] = _target(host, path, tooling)
-    facts["dumps"] = [dict(dump._asdict()) for dump in tooling.dumps(host, path)] if tooling else []
+    dumps = tooling.dumps(host, path) if tooling else []
+    facts["dumps"] = [dict(dump._asdict()) for dump in dumps]
+    facts["crashkernel_owners"] = [
+        dict(owner._asdict()) for owner in owners(host, facts["crashkernel"]["words"])
+    ]
+    facts["capture"] = _capture(host, tooling, facts, dumps)
+    facts["sizing"] = auto(facts)
     return facts
 
 
@@ -183,7 +196,7 @@ def _boot_loader(host: Host, ram: int, arch: str) -> Facts:
     loader = detect_boot_loader(host)
     if loader is None:
         facts["error"] = (
-            "no boot loader that kdump.fleet can drive was found (it knows GRUB with update-grub)"
+            f"no boot loader that kdump.fleet can drive was found (it knows {known_boot_loaders()})"
         )
         return facts
     facts["name"] = loader.name
@@ -208,7 +221,7 @@ def _boot_loader(host: Host, ram: int, arch: str) -> Facts:
     if chosen is None:
         facts["error"] = f"{loader.name} has no entry that boots a Linux kernel"
         return facts
-    facts["kernel"] = re.sub(r"^.*/vmlinu[xz]-", "", chosen.kernel)
+    facts["kernel"] = chosen.kernel_release
     facts["crashkernel"] = crashkernel_facts(chosen.crashkernel, chosen.arguments, ram, arch)
     return facts
 
@@ -247,6 +260,7 @@ def _tooling(host: Host, tooling: t.Optional[Tooling], facts: Facts) -> Facts:
         "initrd": None,
         "next_initrd": None,
         "obstacles": [],
+        "own_files": [],
         "pending": False,
         "pending_since_boot": False,
     }
@@ -271,11 +285,31 @@ def _tooling(host: Host, tooling: t.Optional[Tooling], facts: Facts) -> Facts:
         initrd=dict(initrd._asdict()),
         next_initrd=dict(tooling.initrd(host, following)._asdict()),
         obstacles=tooling.obstacles(host),
+        own_files=[
+            name for name, wanted in tooling.own_files().items() if host.read(name) != wanted
+        ],
         pending=host.exists(PENDING),
         # A service that loaded at a later boot has used the new configuration already.
         pending_since_boot=(host.mtime(PENDING) or 0.0) > _boot_time(host),
     )
     return result
+
+
+def _capture(
+    host: Host, tooling: t.Optional[Tooling], facts: Facts, dumps: t.Sequence[Dump]
+) -> Facts:
+    """Return what decides how much memory the next boot's capture kernel needs."""
+    initrd = facts["tooling"]["next_initrd"]
+    kernel = initrd["kernel"] if initrd else facts["kernel"]["release"]
+    path = initrd["path"] if initrd else ""
+    found = footprint(host, kernel, path, facts["architecture"], facts["target"], dumps)
+    settings = facts["tooling"]["settings"]
+    found["cpus"] = tooling.capture_cpus(settings) if tooling else 1
+    found["network"] = tooling.leaves_the_host(settings) if tooling else False
+    if tooling and found["initrd"]:
+        known = tooling.unpacked_size(host, kernel)
+        found["initrd"]["unpacked"] = known or found["initrd"]["unpacked"]
+    return found
 
 
 def _boot_time(host: Host) -> float:

@@ -14,10 +14,14 @@ import typing as t
 from ansible_collections.kdump.fleet.plugins.module_utils import checks
 from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import (
     KEYWORD,
+    MIB,
     CrashkernelError,
     check_values,
 )
-from ansible_collections.kdump.fleet.plugins.module_utils.sizing import distro_default
+from ansible_collections.kdump.fleet.plugins.module_utils.sizing import (
+    Additions,
+    distro_default,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import SECRET_RULE
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_tools import KdumpTools
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.registry import NAMES, by_name
@@ -77,7 +81,7 @@ class Wanted(t.NamedTuple):
     """The role's variables, without their prefix."""
 
     tooling: str = "auto"
-    crashkernel: str = "distro"
+    crashkernel: str = "auto"
     path: str = "/var/crash"
     core_collector: t.Optional[str] = None
     system_action: str = "reboot"
@@ -85,38 +89,95 @@ class Wanted(t.NamedTuple):
     options: t.Mapping[str, t.Any] = {}
 
 
-def crashkernel_values(wanted: Wanted, facts: Facts) -> t.Tuple[t.List[str], t.List[str]]:
+class Values(t.NamedTuple):
+    """What kdump_crashkernel comes to on a host."""
+
+    values: t.List[str]
+    problems: t.List[str]
+    reasoning: t.List[str]
+    too_small: str = ""  # why this host cannot dump at all
+
+
+def crashkernel_values(wanted: Wanted, facts: Facts) -> Values:
     """Return the values that the next boot should have, and what is wrong with the variable."""
     text = str(wanted.crashkernel).strip()
     if text == "none":
-        return [], []
+        return Values([], [], ["none: nothing is to be reserved"])
+    if text == "auto":
+        return _auto(facts)
+    reasoning = ["as asked for"]
     if text == "distro":
-        distribution = facts["distribution"]
-        value = distro_default(distribution["id"], distribution["version"], facts["architecture"])
+        distribution, found = facts["distribution"], facts["capture"]
+        value = distro_default(
+            distribution["id"],
+            distribution["version"],
+            facts["architecture"],
+            distribution["like"],
+            Additions(**{name: found[name] for name in Additions._fields}),
+        )
         if value is None:
-            return [], [
-                f"kdump_crashkernel: 'distro' has no known value for {distribution['name'] or 'this distribution'} "
-                f"on {facts['architecture']}; set a size, such as kdump_crashkernel: 512M"
-            ]
+            return Values(
+                [],
+                [
+                    f"kdump_crashkernel: 'distro' has no known value for {distribution['name'] or 'this distribution'} "
+                    f"on {facts['architecture']}; use auto, or set a size, such as kdump_crashkernel: 512M"
+                ],
+                [],
+            )
+        reasoning = [f"distro: {value} is the default of {distribution['name']}"]
         values = [value]
     else:
         # Blanks divide words; a newline is no blank here, but a value that went wrong.
         values = [word for word in text.split(" ") if word]
     try:
-        check_values(
-            values,
-            facts["memory"]["total"],
-            facts["architecture"],
-            facts["boot_loader"]["kernel"],
-        )
+        _check(values, facts)
     except CrashkernelError as exc:
         if text == "distro":
-            return [], [
-                f"kdump_crashkernel: 'distro' does not suit this host: {exc}; "
-                "set a size, such as kdump_crashkernel: 192M"
-            ]
-        return [], [f"kdump_crashkernel: {text!r} would be rejected on this host: {exc}"]
-    return values, []
+            return Values(
+                [],
+                [
+                    f"kdump_crashkernel: 'distro' does not suit this host: {exc}; "
+                    "use auto, or set a size, such as kdump_crashkernel: 192M"
+                ],
+                [],
+            )
+        return Values(
+            [], [f"kdump_crashkernel: {text!r} would be rejected on this host: {exc}"], []
+        )
+    return Values(values, [], reasoning)
+
+
+def _auto(facts: Facts) -> Values:
+    """Return what this host needs; what its next boot has already stays if it is enough and no waste."""
+    sized = facts["sizing"]
+    reasoning = list(sized["reasoning"])
+    if sized["too_small"]:
+        return Values([], [], reasoning, sized["too_small"])
+    following = facts["boot_loader"]["crashkernel"]
+    # Figures move a little with every kernel and every driver. A reboot for 16 MiB would be no service.
+    if (
+        following
+        and following["ok"]
+        and sized["enough"] <= following["size"] <= sized["most"]
+        and sized["enough"] > 0
+    ):
+        reasoning.append(
+            f"the next boot has {following['size'] // MIB} MiB already, which is enough and no waste: it stays"
+        )
+        values = list(following["words"])
+    else:
+        values = [sized["value"]]
+    try:
+        _check(values, facts)
+    except CrashkernelError as exc:
+        return Values([], [f"kdump_crashkernel: 'auto' does not suit this host: {exc}"], reasoning)
+    return Values(values, [], reasoning)
+
+
+def _check(values: t.Sequence[str], facts: Facts) -> None:
+    check_values(
+        values, facts["memory"]["total"], facts["architecture"], facts["boot_loader"]["kernel"]
+    )
 
 
 def settings(wanted: Wanted) -> t.Tuple[t.Dict[str, str], t.List[str]]:
@@ -217,9 +278,10 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
             f"no dump tooling is known for {facts['distribution']['name'] or 'this distribution'}; "
             f"set kdump_tooling to one of: {', '.join(NAMES)}"
         )
-    values, crashkernel_problems = crashkernel_values(wanted, facts)
+    chosen_values = crashkernel_values(wanted, facts)
+    values = chosen_values.values
     options, setting_problems = settings(wanted)
-    problems += crashkernel_problems + setting_problems
+    problems += chosen_values.problems + setting_problems
     if facts["boot_loader"]["crashkernel"] is None:
         problems.append(f"crashkernel= cannot be set: {facts['boot_loader']['error']}")
     chosen = next((entry for entry in facts["boot_loader"]["entries"] if entry["default"]), None)
@@ -237,15 +299,18 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
         "armed": bool(facts["loaded"]),
         "findings": [dict(finding._asdict()) for finding in checks.findings(facts)],
         "crashkernel": values,
+        "reasoning": chosen_values.reasoning,
+        "too_small": chosen_values.too_small,
         "settings": options,
         "path": wanted.path,
         "tooling": facts["tooling"]["name"],
         "packages": list(tooling.packages) if tooling else [],
         "service": tooling.service if tooling else "",
     }
-    if problems:
+    # A host that can never dump is left as it is, and its operator is told.
+    if problems or chosen_values.too_small:
         return result
-    steps = _steps(facts, wanted, values, options)
+    steps = _steps(facts, wanted, chosen_values, options)
     result["steps"] = [dict(step._asdict()) for step in steps]
     result["step_names"] = [step.name for step in steps]
     result["reboot_required"] = "reboot" in result["step_names"]
@@ -280,8 +345,9 @@ def _open(target: Facts) -> bool:
 
 
 def _steps(
-    facts: Facts, wanted: Wanted, values: t.Sequence[str], options: t.Mapping[str, str]
+    facts: Facts, wanted: Wanted, chosen: Values, options: t.Mapping[str, str]
 ) -> t.List[Step]:
+    values = chosen.values
     tooling = facts["tooling"]
     loader = facts["boot_loader"]
     running = facts["crashkernel"]["words"]
@@ -300,6 +366,8 @@ def _steps(
     )
     if different:
         steps.append(Step("conf", f"{tooling['config_path']}: {', '.join(different)}"))
+    elif tooling["own_files"]:
+        steps.append(Step("conf", f"not as this release writes it: {tooling['own_files'][0]}"))
     reboot = list(values) != running
     # What is reserved now can be armed now, whatever the next boot will have.
     if values and (facts["reserved"] or not reboot):
@@ -318,7 +386,10 @@ def _steps(
     if other:
         words = " ".join(KEYWORD + value for value in values) or "none"
         steps.append(
-            Step("crashkernel", f"the next boot has {_shown(other[0])}, wanted is {words}")
+            Step(
+                "crashkernel",
+                f"the next boot has {_shown(other[0])}, wanted is {words} ({'; '.join(chosen.reasoning)})",
+            )
         )
     if tooling["service"]["enabled"] != "enabled":
         steps.append(Step("service", f"{tooling['service']['name']} is not enabled"))

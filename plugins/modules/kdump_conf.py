@@ -130,22 +130,29 @@ def main() -> None:
         if before is None and host.exists(path):
             raise SettingsError(f"{path} is there and cannot be read; nothing was changed")
         after = edited(tooling, before or "", settings_of(tooling, module.params["settings"]))
-        changed = after != (before or "")
-        if changed and not module.check_mode:
-            pending.keep(host, path, before, after)
-            host.write(path, after)
+        wanted = {path: after, **tooling.own_files()}
+        found = {name: host.read(name) or "" for name in wanted}
+        changes = [name for name in wanted if wanted[name] != found[name]]
+        if not module.check_mode:
+            if path in changes:
+                pending.keep(host, path, before, after)
+            for name in changes:
+                host.write(name, wanted[name])
     except (SettingsError, OSError) as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(
-        changed=changed,
+        changed=bool(changes),
         path=path,
         tooling=tooling.name,
-        diff={
-            "before_header": path,
-            "after_header": path,
-            "before": tooling.redact(before or ""),
-            "after": tooling.redact(after),
-        },
+        diff=[
+            {
+                "before_header": name,
+                "after_header": name,
+                "before": tooling.redact(found[name]),
+                "after": tooling.redact(wanted[name]),
+            }
+            for name in changes
+        ],
     )
 
 

@@ -55,10 +55,10 @@ boot_id:
   returned: success
   sample: 2b0f1d52-6a53-4b9c-a3c3-0f1d0f5b6f2a
 distribution:
-  description: The host's C(id), C(version) and full C(name), from C(/etc/os-release).
+  description: The host's C(id), C(version), full C(name) and what it is C(like), from C(/etc/os-release).
   type: dict
   returned: success
-  sample: {"id": "debian", "version": "12", "name": "Debian GNU/Linux 12 (bookworm)"}
+  sample: {"id": "debian", "version": "12", "name": "Debian GNU/Linux 12 (bookworm)", "like": []}
 memory:
   description: The RAM that the kernel measures ranges with (C(total)) and the C(page_size), in bytes.
   type: dict
@@ -81,6 +81,26 @@ boot_loader:
   description:
     - The boot loader's C(name), the release of the C(kernel) of the next boot, C(crashkernel) of the next boot in the form
       of RV(crashkernel), all C(entries), and an C(error) where nothing can be said.
+  type: dict
+  returned: success
+crashkernel_owners:
+  description:
+    - Who else sets C(crashkernel=) on this host, each with C(name), C(path) and a C(message) that says how to end the competition.
+  type: list
+  elements: dict
+  returned: success
+  sample: []
+capture:
+  description:
+    - What decides how much memory the capture kernel needs, sizes in bytes. The kernel's C(image) in memory, the capture
+      C(initrd), the loaded C(modules), memory of C(luks), and what a drill or a real dump has shown to be C(used).
+  type: dict
+  returned: success
+sizing:
+  description:
+    - What V(auto) comes to on this host, and how. C(value) for C(crashkernel=), the C(parts) in MiB, whether it is V(estimate)
+      or V(measured) (C(basis)), the C(reasoning) in sentences, C(enough) and C(most), the bytes between which a reservation that
+      is there stays, and why the host is C(too_small) to dump at all, if so.
   type: dict
   returned: success
 reserved:

@@ -7,9 +7,11 @@
 """What every boot loader must be able to tell and do about the kernel's arguments."""
 
 import abc
+import os
+import re
 import typing as t
 
-from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import words
+from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import KEYWORD, words
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 
 
@@ -28,6 +30,7 @@ class Entry(t.NamedTuple):
     own: bool = (
         True  # one of this host's kernels, with arguments that the boot loader's defaults decide
     )
+    release: str = ""  # of the kernel, where the boot loader tells it; else its file's name does
 
     @property
     def counts(self) -> bool:
@@ -42,6 +45,11 @@ class Entry(t.NamedTuple):
         """Return the values of its crashkernel= words, in order."""
         return words(self.arguments)
 
+    @property
+    def kernel_release(self) -> str:
+        """Return the release of its kernel as ``uname -r`` would print it, or '' if nothing tells it."""
+        return self.release or release_of(self.kernel)
+
 
 class FileChange(t.NamedTuple):
     """A file to replace; None stands for no such file."""
@@ -49,6 +57,20 @@ class FileChange(t.NamedTuple):
     path: str
     before: t.Optional[str]
     after: t.Optional[str]
+
+
+class Command(t.NamedTuple):
+    """A boot loader's own tool to run, where what it changes is not ours to write."""
+
+    argv: t.List[str]
+    undo: t.List[str]  # puts back what was there
+    what: str  # whose arguments it changes, as a diff's header names it
+    before: str  # the arguments now
+    after: str  # and then
+    timeout: float = 600  # seconds
+
+
+Change = t.Union[FileChange, Command]
 
 
 class BootLoader(metaclass=abc.ABCMeta):
@@ -68,20 +90,90 @@ class BootLoader(metaclass=abc.ABCMeta):
         """
 
     @abc.abstractmethod
-    def plan(self, host: Host, values: t.Sequence[str]) -> t.List[FileChange]:
-        """Return the file changes after which exactly these crashkernel= values are set; none means no word."""
+    def plan(self, host: Host, values: t.Sequence[str]) -> t.List[Change]:
+        """Return the changes after which exactly these crashkernel= values are set; none means no word.
 
-    @abc.abstractmethod
+        They cover every kernel that is installed and the default for those to come, and are done in this order.
+        Stopped after any of them, the host still boots, and a new plan() has the rest.
+
+        :raises BootLoaderError: it cannot be done on this host; the message says why and the way out.
+        """
+
+    def plan_kernels(
+        self, host: Host, values: t.Sequence[str], chosen: t.Sequence[Entry]
+    ) -> t.List[Change]:
+        """Return the changes after which just these entries have exactly these values.
+
+        :raises BootLoaderError: this boot loader has one set of arguments for all kernels.
+        """
+        del host, values, chosen
+        raise BootLoaderError(
+            f"{self.name} gives all kernels of this host the same arguments, so crashkernel= cannot be set for one of "
+            "them; use 'kernel: ALL'"
+        )
+
     def regenerate(self, host: Host) -> None:
-        """Make what the boot loader reads out of the changed files.
+        """Make what the boot loader reads out of the changed files, where that takes a step of its own.
 
         :raises CommandError: it failed; nothing is known of what the next boot takes.
         """
+        del host
+
+
+def release_of(kernel: str) -> str:
+    """Return the release that a kernel's file name tells, or '': vmlinuz-6.1.0-2-amd64, image-6.4.0-default."""
+    match = re.match(
+        r"(?:vmlinu[xz]|[bz]*Image|image|kernel(?:-genkernel-\w+)?)-(.+)", os.path.basename(kernel)
+    )
+    return match.group(1) if match else ""
+
+
+def with_values(arguments: str, values: t.Sequence[str]) -> str:
+    """Return a kernel's arguments with exactly these crashkernel= values; every other character stays.
+
+    They take the place of the first such word, else they go to the end, before a ``--`` that begins init's own.
+    """
+    wanted = " ".join(KEYWORD + value for value in values)
+    pattern = re.compile(r"(?:(?<=\s)|^)" + KEYWORD + r"\S*(\s*)")
+    first = pattern.search(arguments)
+    if first is None:
+        if not wanted:
+            return arguments
+        own = re.search(r"(?:^|\s)--(?:\s|$)", arguments)
+        if own:
+            return f"{arguments[: own.start()]} {wanted}{arguments[own.start() :]}".lstrip()
+        return f"{arguments.rstrip()} {wanted}".lstrip()
+    before = arguments[: first.start()]
+    after = pattern.sub("", arguments[first.start() :])
+    if wanted:
+        return before + wanted + (" " + after if after else "")
+    return before + after if after else before.rstrip()
 
 
 def differing(entries: t.Sequence[Entry], values: t.Sequence[str]) -> t.List[Entry]:
     """Return the entries that count and do not have exactly these values."""
     return [entry for entry in entries if entry.counts and entry.crashkernel != list(values)]
+
+
+def select(entries: t.Sequence[Entry], kernel: str) -> t.List[Entry]:
+    """Return the entries of a kernel scope: ALL, DEFAULT, or a kernel's release or path.
+
+    :raises BootLoaderError: there is no such kernel.
+    """
+    if kernel == "ALL":
+        return [entry for entry in entries if entry.counts]
+    if kernel == "DEFAULT":
+        found = [entry for entry in entries if entry.default]
+    else:
+        found = [
+            entry for entry in entries
+            if kernel in (entry.kernel, entry.kernel_release, "/boot/" + os.path.basename(entry.kernel))
+            and not entry.recovery
+        ]  # fmt: skip
+    if not found:
+        names = ", ".join(sorted({entry.kernel_release for entry in entries if entry.counts}))
+        raise BootLoaderError(f"there is no kernel {kernel!r} to boot; there are: {names}")
+    return found
 
 
 def next_entry(entries: t.Sequence[Entry]) -> t.Optional[Entry]:

@@ -51,6 +51,10 @@ class Tooling(metaclass=abc.ABCMeta):
     def installed(self, host: Host) -> bool:
         return host.runner.which(self.program) is not None
 
+    def own_files(self) -> t.Dict[str, str]:
+        """Return the files that this collection adds beside the tooling's configuration, by path."""
+        return {}
+
     @abc.abstractmethod
     def suits(self, distribution: str, like: t.Sequence[str]) -> bool:
         """Say whether this tooling is the distribution's own.
@@ -109,6 +113,21 @@ class Tooling(metaclass=abc.ABCMeta):
     @abc.abstractmethod
     def initrd(self, host: Host, kernel: str) -> Initrd:
         """Look at the capture initrd for a kernel release."""
+
+    def unpacked_size(self, host: Host, kernel: str) -> t.Optional[int]:
+        """Return the bytes that the capture initrd takes unpacked, where the tooling keeps that figure."""
+        del host, kernel
+        return None
+
+    def capture_cpus(self, settings: t.Mapping[str, str]) -> int:
+        """Return how many CPUs the capture kernel uses."""
+        del settings
+        return 1
+
+    def leaves_the_host(self, settings: t.Mapping[str, str]) -> bool:
+        """Say whether a dump goes over the network."""
+        del settings
+        return False
 
     @abc.abstractmethod
     def build(self, host: Host, kernel: str) -> None:

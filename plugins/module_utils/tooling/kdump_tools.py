@@ -16,6 +16,8 @@ import shlex
 import time
 import typing as t
 
+from ansible_collections.kdump.fleet.plugins.module_utils import capture
+from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import MIB
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import Dump, Initrd, Tooling
 
@@ -25,6 +27,7 @@ HOOK = "/etc/kernel/postinst.d/kdump-tools"
 # A dump's folder: the minute, behind an address or a name if a network target is set too.
 STAMP = re.compile(r"(^|-)\d{12}$")
 LOADED = "/sys/kernel/kexec_crash_loaded"
+UNITS = "/etc/systemd/system"
 
 _ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
 _COMMENTED = r"^\s*#\s*%s="
@@ -127,6 +130,28 @@ EVALUATED = (
     "FTP_USER",
 )
 
+# The capture kernel boots the host's own root file system with kdump-tools-dump.service as its target, so a
+# unit that this one wants runs beside the dump, and at no other time.
+NOTE_UNIT = "kdump-fleet-note.service"
+_NOTE_UNIT_TEXT = f"""\
+# Managed by Ansible (kdump.fleet): local changes are lost at its next run.
+[Unit]
+Description=Note how much memory the capture kernel uses
+DefaultDependencies=no
+After=local-fs.target
+Before=kdump-tools-dump.service
+ConditionPathExists=/proc/vmcore
+
+[Service]
+ExecStart=/bin/sh {capture.SCRIPT}
+OOMScoreAdjust=1000
+"""
+_DUMP_DROPIN_TEXT = f"""\
+# Managed by Ansible (kdump.fleet): local changes are lost at its next run.
+[Unit]
+Wants={NOTE_UNIT}
+"""
+
 
 class KdumpTools(Tooling):
     """kdump-tools with an initrd made by initramfs-tools."""
@@ -142,6 +167,13 @@ class KdumpTools(Tooling):
 
     def suits(self, distribution: str, like: t.Sequence[str]) -> bool:
         return distribution in ("debian", "ubuntu") or "debian" in like
+
+    def own_files(self) -> t.Dict[str, str]:
+        return {
+            capture.SCRIPT: capture.SCRIPT_TEXT,
+            f"{UNITS}/{NOTE_UNIT}": _NOTE_UNIT_TEXT,
+            f"{UNITS}/kdump-tools-dump.service.d/kdump-fleet.conf": _DUMP_DROPIN_TEXT,
+        }
 
     def parse(self, text: str) -> t.Dict[str, str]:
         settings = {}
@@ -266,6 +298,25 @@ class KdumpTools(Tooling):
             f"/lib/modules/{kernel}/modules.dep",
             "/usr/share/initramfs-tools/hooks/kdump-tools",
         ]
+
+    def capture_cpus(self, settings: t.Mapping[str, str]) -> int:
+        # Its own default is one.
+        found = re.findall(
+            r"(?:nr_cpus|maxcpus)=([0-9]+)", settings.get("KDUMP_CMDLINE_APPEND", "")
+        )
+        return int(found[-1]) if found else 1
+
+    def leaves_the_host(self, settings: t.Mapping[str, str]) -> bool:
+        return any(settings.get(key) for key in ("SSH", "NFS", "FTP"))
+
+    def unpacked_size(self, host: Host, kernel: str) -> t.Optional[int]:
+        # Since 1.9; whole MiB. Older than the initrd it tells nothing of it.
+        path = f"{STATE}/size_initrd.img-{kernel}"
+        word = host.read_word(path) or ""
+        built, noted = host.mtime(f"{STATE}/initrd.img-{kernel}"), host.mtime(path)
+        if not word.isdigit() or built is None or noted is None or noted < built - 60:
+            return None
+        return int(word) * MIB
 
     def build(self, host: Host, kernel: str) -> None:
         path, kept = self._initrd_paths(host, kernel)

@@ -17,6 +17,8 @@ from ansible_collections.kdump.fleet.plugins.module_utils.runner import (
     SystemRunner,
 )
 
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_tools import KdumpTools
+
 
 class ScriptedRunner(Runner):
     """Answers each argv from a table and notes it; any other argv fails, as on a host without the program."""
@@ -138,7 +140,14 @@ def debian(host: FakeHost) -> FakeHost:
     )
     host.put(
         "/proc/iomem",
-        "00001000-0009fbff : System RAM\n00100000-3ffdcfff : System RAM\n  28000000-2fffffff : Crash kernel\n",
+        "00001000-0009fbff : System RAM\n00100000-3ffdcfff : System RAM\n"
+        "  22800000-23601d31 : Kernel code\n  23800000-240eafff : Kernel rodata\n"
+        "  24200000-2444897f : Kernel data\n  24b10000-25bfffff : Kernel bss\n"
+        "  28000000-2fffffff : Crash kernel\n",
+    )
+    host.put(
+        "/proc/modules",
+        "ext4 983040 1 - Live 0x0\nkvm 1146880 1 kvm_amd, Live 0x0\ncfg80211 5226496 0 - Live 0x0\n",
     )
     host.put("/proc/stat", "cpu 1 2 3\nbtime 1000000\n")
     host.put("/proc/sys/kernel/kexec_load_disabled", "0\n")
@@ -169,6 +178,8 @@ def debian(host: FakeHost) -> FakeHost:
     host.put(f"/var/lib/kdump/initrd.img-{kernel}", "initrd", mtime=2000)
     os.makedirs(host.path("/var/crash"))
     os.chmod(host.path("/var/crash"), 0o700)
+    for path, text in KdumpTools().own_files().items():
+        host.put(path, text)
     for program in ("update-grub", "kdump-config"):
         host.runner.programs.add(program)
     host.runner.answer("systemd-detect-virt", "--container", stdout="none\n", code=1)

@@ -108,7 +108,7 @@ WRONG: t.List[t.Tuple[t.Dict[str, t.Any], str, str]] = [
         "kdump_crashkernel: '2G' would be rejected",
         "not less than the host's RAM (1073",
     ),
-    ({"crashkernel": "auto"}, "kdump_crashkernel: 'auto'", "a size is expected"),
+    ({"crashkernel": "automatic"}, "kdump_crashkernel: 'automatic'", "a size is expected"),
     ({"crashkernel": "256M;reboot"}, "kdump_crashkernel: '256M;reboot'", "size or ranges alone"),
     ({"crashkernel": "crashkernel=256M"}, "kdump_crashkernel", "without 'crashkernel='"),
     ({"crashkernel": ""}, "kdump_crashkernel", "there is no crashkernel="),

@@ -1,0 +1,341 @@
+# Copyright (c) 2026 The kdump.fleet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""make bench-crashkernel: the distribution's default, `auto` and the smallest reservation that captures, side by side.
+
+Each figure is a virtual machine that crashed. A suite is prepared once, by the role itself; each trial then boots an
+overlay of that disk with another amount of RAM and another crashkernel=, crashes it, and reads the dump off the disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import typing as t
+from pathlib import Path
+
+from ansible_collections.kdump.fleet.plugins.module_utils import capture, vmcore
+from kdump_lab import common, image, machine
+
+ROOT = Path(__file__).resolve().parents[1]
+STEP = 16  # MiB
+SUITES = ("bookworm", "trixie", "forky")
+MEMORIES = (1024, 2048, 4096, 8192)  # MiB
+FLOOR = 48  # MiB; no distribution's kernel unpacks itself in less
+BOOT_TIMEOUT = 1200  # seconds, for a machine that is three times slower than this one was
+CAPTURE_TIMEOUT = 1800  # seconds
+# What the console shows once a capture can only fail; waiting for more would be waiting for nothing.
+LOST = (
+    r"makedumpfile failed",
+    r"System is deadlocked on memory",
+    r"Initramfs unpacking failed",
+    r"\(initramfs\)",
+    r"Kernel panic - not syncing: (?!sysrq triggered)",
+    r"You are in emergency mode",
+)
+
+
+class Prepared(t.NamedTuple):
+    """A suite's disk with kdump set up on it, what boots it, and what kdump_info said of it."""
+
+    suite: str
+    folder: Path
+
+    @property
+    def facts(self) -> dict[str, t.Any]:
+        return t.cast("dict[str, t.Any]", json.loads((self.folder / "facts.json").read_text()))
+
+
+class Trial(t.NamedTuple):
+    """One crash."""
+
+    suite: str
+    memory: int  # MiB of RAM
+    size: int  # MiB reserved
+    captured: bool
+    reason: str  # why not
+    seconds: int
+    used: int | None  # bytes, by the note of the capture kernel
+    dump: int | None  # bytes
+    kernel: str
+
+
+def prepare(suite: str) -> Prepared:
+    """Have the role set kdump up on a new machine, once for each image and state of the role.
+
+    :raises LabError: it failed.
+    """
+    base = image.ensure(suite)
+    digest = hashlib.sha256(f"{base.folder.name} {capture.SCRIPT_TEXT}".encode()).hexdigest()[:12]
+    result = Prepared(suite, common.cache_dir() / "bench" / f"{suite}-{digest}")
+    result.folder.parent.mkdir(exist_ok=True)
+    if result.folder.exists():
+        return result
+    work = Path(tempfile.mkdtemp(prefix=f".{suite}-", dir=result.folder.parent))
+    host = machine.create(machine.Spec(f"bench-{suite}", memory=1536), base, work / "machine")
+    try:
+        inventory = work / "inventory.json"
+        inventory.write_text(json.dumps({"all": {"hosts": {host.name: host.inventory_vars()}}}))
+        with common.step(f"setting kdump up on {host.name}", every=60):
+            common.run(
+                ["ansible-playbook", "-i", str(inventory), "site.yml", "-e", "kdump_crashkernel=256M"],
+                log=work / "role.log", cwd=ROOT,
+            )  # fmt: skip
+            said = common.run(
+                ["ansible", "-i", str(inventory), "all", "-m", "kdump.fleet.kdump_info", "--tree", str(work / "tree")],
+                log=work / "facts.log", cwd=ROOT,
+            )  # fmt: skip
+            del said
+        (work / "facts.json").write_text((work / "tree" / host.name).read_text())
+        kernel = json.loads((work / "facts.json").read_text())["kernel"]["release"]
+        for name in ("vmlinuz", "initrd.img"):
+            path = f"/boot/{name}-{kernel}"
+            with (work / name).open("wb") as handle:
+                argv = [
+                    "ssh",
+                    *host.ssh_options(),
+                    "-p",
+                    str(host.state["port"]),
+                    "root@127.0.0.1",
+                    "cat",
+                    path,
+                ]
+                subprocess.run(argv, stdout=handle, check=True, timeout=600)  # fmt: skip
+        host.ssh("systemctl poweroff")
+        deadline = time.monotonic() + 600
+        while host.running() and time.monotonic() < deadline:
+            time.sleep(1)
+        if host.running():
+            raise common.LabError(f"{host.name} did not power off: {host.failure()}")
+        shutil.move(str(work / "machine" / "disk.qcow2"), str(work / "disk.qcow2"))
+        host.remove()
+        work.rename(result.folder)
+    except BaseException:
+        host.remove()
+        raise
+    return result
+
+
+def trial(prepared: Prepared, memory: int, size: int) -> Trial:
+    """Boot, crash, and look for the dump.
+
+    :param memory: MiB of RAM.
+    :param size: MiB to reserve.
+    :raises LabError: the machine itself did not come up, so that nothing was measured.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="kdump-bench-"))
+    kernel = prepared.facts["kernel"]["release"]
+    begin = time.monotonic()
+    host = machine.Machine(folder)
+    try:
+        _start(host, prepared, memory, size)
+        host.wait_for_ssh(BOOT_TIMEOUT)
+        _wait_until_armed(host)
+        host.ssh(
+            "sync; echo 1 > /proc/sys/kernel/sysrq; (sleep 1; echo c > /proc/sysrq-trigger) > /dev/null 2>&1 &"
+        )
+        reason = _wait_for_the_end(host)
+        host.stop()
+        dump, used = _read_disk(host, folder)
+        if dump is None and not reason:
+            reason = "no complete dump on the disk"
+        if reason:
+            kept = common.cache_dir() / "consoles" / f"bench-{prepared.suite}-{memory}-{size}.log"
+            kept.parent.mkdir(exist_ok=True)
+            shutil.copyfile(host.console, kept)
+        seconds = round(time.monotonic() - begin)
+        return Trial(prepared.suite, memory, size, not reason, reason, seconds, used, dump, kernel)
+    finally:
+        host.remove()
+
+
+def _start(host: machine.Machine, prepared: Prepared, memory: int, size: int) -> None:
+    disk = host.folder / "disk.qcow2"
+    common.run(
+        [
+            "qemu-img",
+            "create",
+            "-q",
+            "-f",
+            "qcow2",
+            "-F",
+            "qcow2",
+            "-b",
+            str(prepared.folder / "disk.qcow2"),
+            str(disk),
+        ]
+    )
+    port = machine.free_port()
+    words = f"root=UUID={image.ROOT_UUID} ro console=ttyS0,115200 panic=5 crashkernel={size}M"
+    argv = [
+        "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,la57=off",
+        "-smp", "2", "-m", str(memory), "-display", "none", "-nodefaults", "-no-user-config",
+        # The capture's reboot is the end of the trial.
+        "-no-reboot",
+        "-chardev", f"file,id=console,path={host.console}", "-serial", "chardev:console",
+        "-netdev", f"user,id=user0,hostfwd=tcp:127.0.0.1:{port}-:22",
+        "-device", "virtio-net-pci,netdev=user0", "-device", "virtio-rng-pci",
+        "-drive", f"file={disk},format=qcow2,if=none,id=disk0,cache=unsafe",
+        "-device", "virtio-blk-pci,drive=disk0",
+        "-kernel", str(prepared.folder / "vmlinuz"), "-initrd", str(prepared.folder / "initrd.img"),
+        "-append", words,
+    ]  # fmt: skip
+    with (host.folder / "qemu.log").open("ab") as log:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    (host.folder / "machine.json").write_text(
+        json.dumps(
+            {"pid": process.pid, "start_time": machine._start_time(process.pid), "port": port}
+        )
+    )
+    key = " ".join(common.keys().public(common.keys().host).split()[:2])
+    (host.folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {key}\n")
+
+
+def _wait_until_armed(host: machine.Machine) -> None:
+    deadline = time.monotonic() + BOOT_TIMEOUT
+    while time.monotonic() < deadline:
+        said = host.ssh(
+            "cat /sys/kernel/kexec_crash_loaded; systemctl is-active basic.target"
+        ).stdout.split()
+        if said[:1] == ["1"]:
+            return
+        time.sleep(2)
+    raise common.LabError(f"no capture kernel was loaded: {host.failure()}")
+
+
+def _wait_for_the_end(host: machine.Machine) -> str:
+    """Wait until the machine has gone down after its crash; return why there will be no dump, or ''."""
+    deadline = time.monotonic() + CAPTURE_TIMEOUT
+    while host.running():
+        text = host.console.read_text(errors="replace")
+        _before, _mark, after = text.partition("sysrq: Trigger a crash")
+        for pattern in LOST:
+            found = re.search(pattern, after)
+            if found:
+                return found.group()
+        if time.monotonic() > deadline:
+            return f"not done after {CAPTURE_TIMEOUT} s"
+        time.sleep(1)
+    return ""
+
+
+def _read_disk(host: machine.Machine, folder: Path) -> tuple[int | None, int | None]:
+    """Return the size of a complete dump on the machine's disk, and what its capture kernel used, in bytes."""
+    raw = folder / "disk.raw"
+    common.run(["qemu-img", "convert", "-O", "raw", str(folder / "disk.qcow2"), str(raw)])
+    device = f"{raw}?offset={image.PARTITION_OFFSET}"
+    env = {**os.environ, "PATH": common.search_path()}
+    # The journal holds what the last seconds wrote; 1 says that something was repaired.
+    subprocess.run(["e2fsck", "-p", device], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)  # fmt: skip
+    out = folder / "out"
+    out.mkdir()
+    for path in ("/var/crash", capture.RECORD):
+        subprocess.run(
+            ["debugfs", "-R", f"rdump {path} {out}", device], env=env,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+    raw.unlink()
+    record = out / Path(capture.RECORD).name
+    note = capture.parse_record(record.read_text()) if record.exists() else None
+    size = None
+    for core in out.glob("crash/*/dump.[0-9]*"):
+        try:
+            vmcore.inspect(str(core))
+        except vmcore.VmcoreError:
+            continue
+        size = core.stat().st_size
+    return size, note.used if note else None
+
+
+class Book:
+    """What was measured, on disk after each trial: an interrupted run goes on where it was."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lock = threading.Lock()
+        self.trials = (
+            [Trial(**row) for row in json.loads(path.read_text())] if path.exists() else []
+        )
+
+    def find(self, suite: str, memory: int, size: int) -> Trial | None:
+        for found in self.trials:
+            if (found.suite, found.memory, found.size) == (suite, memory, size):
+                return found
+        return None
+
+    def captures(self, prepared: Prepared, memory: int, size: int) -> bool:
+        found = self.find(prepared.suite, memory, size)
+        if found is None:
+            found = trial(prepared, memory, size)
+            with self.lock:
+                self.trials.append(found)
+                self.path.write_text(
+                    json.dumps([row._asdict() for row in self.trials], indent=1) + "\n"
+                )
+            used = f", {found.used >> 20} MiB used" if found.used else ""
+            common.say(
+                f"[bench] {found.suite} {memory} MiB, crashkernel={size}M: "
+                f"{'captured' if found.captured else 'FAILED: ' + found.reason}{used} ({found.seconds} s)"
+            )
+        return found.captured
+
+    def smallest(self, prepared: Prepared, memory: int) -> int:
+        """Find by bisection the smallest size in steps that captures, beginning where a neighbour's was."""
+        near = [
+            row.size
+            for row in self.trials
+            if row.suite == prepared.suite and row.captured and row.size % STEP == 0
+        ]
+        high = min(near, default=128)
+        width = STEP
+        while not self.captures(prepared, memory, high):
+            low = high
+            high, width = high + width, width * 2
+        if "low" not in locals():
+            width, low = STEP, high - STEP
+            while low > FLOOR and self.captures(prepared, memory, low):
+                high, low, width = low, low - width * 2, width * 2
+            low = max(low, FLOOR)
+        while high - low > STEP:
+            middle = (low + high) // 2 // STEP * STEP
+            if self.captures(prepared, memory, middle):
+                high = middle
+            else:
+                low = middle
+        return high
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--suites", nargs="+", default=list(SUITES), choices=SUITES)
+    parser.add_argument("--memories", nargs="+", type=int, default=list(MEMORIES))
+    parser.add_argument("--jobs", type=int, default=2, help="machines at a time")
+    parser.add_argument("--book", type=Path, default=ROOT / ".cache" / "bench-crashkernel.json")
+    options = parser.parse_args()
+    options.book.parent.mkdir(exist_ok=True)
+    book = Book(options.book)
+    common.need("qemu-system-x86_64", "debugfs")
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        prepared = dict(zip(options.suites, pool.map(prepare, options.suites)))
+        cells = [(suite, memory) for memory in options.memories for suite in options.suites]
+        found = pool.map(lambda cell: book.smallest(prepared[cell[0]], cell[1]), cells)
+        for (suite, memory), size in zip(cells, found):
+            common.say(f"[bench] {suite} {memory} MiB: smallest {size} MiB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
