@@ -188,13 +188,15 @@ MOST = 1.5
 # for kernels whose module files are compressed themselves.
 _RATIO = {"gzip": 3.0, "zstd": 3.2, "xz": 4.0, "lzma": 4.0, "lz4": 2.4, "lzo": 2.4, "bzip2": 3.2}
 _RATIO_COMPRESSED = 3.2
-# An initrd that is not there yet, with the drivers of one host, as measured on Debian 12, 13 and testing.
-_INITRD_PACKED = 12 * MIB
-_INITRD_UNPACKED = 38 * MIB
+# An initrd that is not there yet, with the drivers of one host: the middle of Debian 12, 13 and testing.
+_INITRD_PACKED = 10 * MIB
+_INITRD_UNPACKED = 30 * MIB
 
-# What the kernel allocates for itself on a small machine with one CPU (slabs, page tables, the areas of the CPU,
-# stacks, buffers of devices), and the user space of each kind of capture, as measured by the benchmark: docs/crashkernel.md.
+# What the kernel allocates for itself on a small machine with one CPU: slabs, page tables, the CPU's own area, stacks,
+# buffers of devices. While it boots its init sections are there too, and nothing can be reclaimed yet. Measured with
+# Linux 6.1, 6.12 and 7.2 of Debian by the benchmark: docs/crashkernel.md.
 _KERNEL_DATA = 18 * MIB
+_KERNEL_BOOTING = 38 * MIB
 _EACH_CPU = 1 * MIB  # beyond the first; source: kdump-lib.sh of kdump-utils v1.0.60, for ppc64le
 _USER_ROOT = 30 * MIB  # systemd, udev, journald and the network of the host's own root file system
 _USER_INITRD = 16 * MIB  # a dracut initrd; source: kdumpctl estimate of v1.0.57
@@ -225,59 +227,65 @@ class Part(t.NamedTuple):
 
 
 def parts(facts: Facts) -> t.List[Part]:
-    """Return what takes memory while the dump is written. The tightest moment of most captures."""
+    """Return what takes memory while the dump is written."""
     found, ram = facts["capture"], facts["memory"]["total"]
-    arch = facts["architecture"]
-    page = facts["memory"]["page_size"]
-    initrd_only = _runs_from_initrd(facts)
-    result = [_image(found)]
-    modules = found["modules"]
-    result.append(Part("modules", modules, "all that are loaded now"))
+    result = _always(facts)
     result.append(Part("kernel's own data", _KERNEL_DATA, "slabs, page tables, buffers"))
-    more = max(0, found["cpus"] - 1)
-    if more:
-        result.append(Part("CPUs", more * _EACH_CPU, f"{more} more than one in the capture kernel"))
-    if initrd_only:
+    result.append(Part("modules", found["modules"], "all that are loaded now"))
+    if _runs_from_initrd(facts):
         result.append(Part("user space", _USER_INITRD, "a capture that runs from its initrd"))
         result.append(Part("initrd", _unpacked(found), "its files stay in memory"))
     else:
         result.append(Part("user space", _USER_ROOT, "the host's own root file system is booted"))
-    bitmap = min(ram // page // 4, _BITMAP_MOST)
+    bitmap = min(ram // facts["memory"]["page_size"] // 4, _BITMAP_MOST)
     result.append(
         Part("dump tool", _DUMP_TOOL + bitmap, f"makedumpfile with {ram // MIB} MiB to read")
     )
     if found["network"]:
         result.append(Part("network", _NETWORK, "the dump leaves the host"))
-    if found["luks"]:
-        tool = _LUKS_TOOL.get(arch, _OTHER_LUKS_TOOL)
-        result.append(
-            Part("LUKS", found["luks"] + tool, "the memory that its key derivation takes")
-        )
+    if found["page_64k"] and found["smmu"]:
+        result.append(Part("system MMU", _SMMU, "its queues, with 64 KiB pages"))
+    if found["mlx5"]:
+        result.append(Part("mlx5", _MLX5, "the network card's driver"))
+    return _with_debugging(result, found)
+
+
+def boot_parts(facts: Facts) -> t.List[Part]:
+    """Return what takes memory when the initrd has just been unpacked: the tightest moment of most captures."""
+    found = facts["capture"]
+    initrd = found["initrd"]
+    result = _always(facts)
+    result += [
+        Part("booting kernel's data", _KERNEL_BOOTING, "slabs, page tables, buffers, init sections"),
+        Part("initrd, packed", initrd["packed"] if initrd else _INITRD_PACKED, "freed a moment later"),
+        Part("initrd, unpacked", _unpacked(found), "before anything is taken out of it"),
+    ]  # fmt: skip
+    return _with_debugging(result, found)
+
+
+def _always(facts: Facts) -> t.List[Part]:
+    """Return what takes memory from the first moment to the last."""
+    found = facts["capture"]
+    result = [_image(found)]
+    more = max(0, found["cpus"] - 1)
+    if more:
+        result.append(Part("CPUs", more * _EACH_CPU, f"{more} more than one in the capture kernel"))
     if found["encrypted"]:
         result.append(Part("memory encryption", _ENCRYPTED, "bounce buffers"))
     if found["page_64k"]:
         result.append(Part("64 KiB pages", _PAGE_64K, "everything small takes a whole page"))
-        if found["smmu"]:
-            result.append(Part("system MMU", _SMMU, "its queues, with 64 KiB pages"))
-    if found["mlx5"]:
-        result.append(Part("mlx5", _MLX5, "the network card's driver"))
+    if found["luks"]:
+        # It is opened out of the initrd, whose files are still there.
+        tool = _LUKS_TOOL.get(facts["architecture"], _OTHER_LUKS_TOOL)
+        result.append(Part("LUKS", found["luks"] + tool, "what its key derivation takes"))
+    return result
+
+
+def _with_debugging(result: t.List[Part], found: Facts) -> t.List[Part]:
     if found["debug_kernel"]:
         total = sum(part.size for part in result)
         result.append(Part("debug kernel", total // 2, "checks that keep copies and shadows"))
     return result
-
-
-def boot_parts(facts: Facts) -> t.List[Part]:
-    """Return what takes memory while the initrd is unpacked: the tightest moment with a large one."""
-    found = facts["capture"]
-    initrd = found["initrd"]
-    packed = initrd["packed"] if initrd else _INITRD_PACKED
-    return [
-        _image(found),
-        Part("kernel's own data", _KERNEL_DATA, "slabs, page tables, buffers"),
-        Part("initrd, packed", packed, "freed once it is unpacked"),
-        Part("initrd, unpacked", _unpacked(found), "before anything is taken out of it"),
-    ]
 
 
 def _runs_from_initrd(facts: Facts) -> bool:
@@ -312,16 +320,15 @@ def auto(facts: Facts) -> t.Dict[str, t.Any]:
     page = facts["memory"]["page_size"]
     ram = facts["memory"]["total"]
     alignment = ALIGNMENT.get(facts["architecture"], OTHER_ALIGNMENT)
-    running, booting = parts(facts), boot_parts(facts)
-    chosen = max(running, booting, key=lambda side: sum(part.size for part in side))
-    # Each page of the reservation has a descriptor of 64 bytes in it.
-    plain = sum(part.size for part in chosen)
-    chosen = [*chosen, Part("memory map", plain * 64 // (page - 64), "64 bytes a page")]
-    estimate = sum(part.size for part in chosen)
+    booting, running = (_mapped(side, page) for side in (boot_parts(facts), parts(facts)))
+    chosen = max(booting, running, key=_sum)
+    estimate = _sum(chosen)
     used = facts["capture"]["used"]
     basis, needed = "estimate", estimate
     if used and used["kernel"] == facts["capture"]["kernel"] and used["proven"]:
-        basis, needed = "measured", max(used["used"], sum(part.size for part in booting))
+        # The note does not see the moment when the initrd is unpacked; that the whole worked in its reservation it does.
+        basis = "measured"
+        needed = max(used["used"], min(_sum(booting), int(used["ram"] / MARGIN)))
     elif used and used["kernel"] == facts["capture"]["kernel"]:
         # It went wrong, perhaps for want of memory: so much it needs at least.
         needed = max(estimate, used["used"])
@@ -379,6 +386,18 @@ def _floor(facts: Facts, alignment: int) -> int:
     except CrashkernelError:
         return 0
     return _round_up(found_size, alignment)
+
+
+def _sum(side: t.Sequence[Part]) -> int:
+    return sum(part.size for part in side)
+
+
+def _mapped(side: t.Sequence[Part], page: int) -> t.List[Part]:
+    """Add the memory map: each page of the reservation has a descriptor of 64 bytes in it.
+
+    :param page: bytes.
+    """
+    return [*side, Part("memory map", _sum(side) * 64 // (page - 64), "64 bytes a page")]
 
 
 def _round_up(size: int, step: int) -> int:

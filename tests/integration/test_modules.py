@@ -92,7 +92,7 @@ def test_crashkernel_takes_back_what_has_no_effect(light: LightHost) -> None:
     "value, message",
     [
         (["2G"], "not less than the host's RAM (1023 MiB)"),
-        (["auto"], "a size is expected"),
+        (["automatic"], "a size is expected"),
         (["256M\nx"], "must hold a size or ranges alone"),
         (["256M$(reboot)"], "must hold a size or ranges alone"),
         ([], "there is no crashkernel="),
