@@ -10,8 +10,9 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.kdump.fleet.plugins.module_utils import plan
+from ansible_collections.kdump.fleet.plugins.module_utils import crashkernel_fleet, plan
 from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import (
+    U64,
     CrashkernelError,
     parse_crashkernel,
 )
@@ -30,6 +31,10 @@ def crashkernel_parse(
         raise AnsibleFilterError(
             f"kdump.fleet.crashkernel_parse needs the RAM in bytes, as a number, not {type(system_ram).__name__}"
         )
+    if not 0 <= system_ram <= U64:
+        raise AnsibleFilterError(
+            f"kdump.fleet.crashkernel_parse needs the RAM in bytes, from 0 to below 2**64, not {system_ram}"
+        )
     try:
         return {"ok": True, "error": "", **parse_crashkernel(cmdline, system_ram, arch)._asdict()}
     except CrashkernelError as exc:
@@ -42,6 +47,39 @@ def crashkernel_parse(
             "cma": 0,
             "high": False,
         }
+
+
+def crashkernel_lint(
+    value: t.Any, hosts_ram: t.Any, arch: t.Any = "x86_64", release: t.Any = ""
+) -> list[dict[str, t.Any]]:
+    """Return what is wrong with a value on a fleet; see the filter's documentation."""
+    _strings("crashkernel_lint", arch=arch, release=release)
+    try:
+        found = crashkernel_fleet.lint(value, hosts_ram, arch, release)
+    except crashkernel_fleet.FleetError as exc:
+        raise AnsibleFilterError(f"kdump.fleet.crashkernel_lint: {exc}") from exc
+    return [finding._asdict() for finding in found]
+
+
+def crashkernel_for_fleet(hosts: t.Any, arch: t.Any = "x86_64", max_ranges: t.Any = 8) -> str:
+    """Return one range list for a fleet; see the filter's documentation."""
+    _strings("crashkernel_for_fleet", arch=arch)
+    if not isinstance(max_ranges, int) or isinstance(max_ranges, bool):
+        raise AnsibleFilterError(
+            f"kdump.fleet.crashkernel_for_fleet: max_ranges must be a number, not {type(max_ranges).__name__}"
+        )
+    try:
+        return crashkernel_fleet.for_fleet(crashkernel_fleet.needs(hosts), arch, max_ranges)
+    except crashkernel_fleet.FleetError as exc:
+        raise AnsibleFilterError(f"kdump.fleet.crashkernel_for_fleet: {exc}") from exc
+
+
+def _strings(name: str, **options: t.Any) -> None:
+    for option, value in options.items():
+        if not isinstance(value, str):
+            raise AnsibleFilterError(
+                f"kdump.fleet.{name}: {option} must be a string, not {type(value).__name__}"
+            )
 
 
 def kdump_conf_problems(
@@ -104,6 +142,8 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
+            "crashkernel_for_fleet": crashkernel_for_fleet,
+            "crashkernel_lint": crashkernel_lint,
             "crashkernel_parse": crashkernel_parse,
             "kdump_conf_problems": kdump_conf_problems,
             "kdump_plan": kdump_plan,
