@@ -9,10 +9,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help setup prerequisites demo test test-fast clean
+.PHONY: help setup prerequisites demo test test-fast bench-crashkernel clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 prerequisites: ## Install the Debian packages that the VM lab and the tests need (root)
 	@tests/tools/prerequisites
@@ -28,6 +28,9 @@ test: setup ## Everything: lint, sanity, unit, integration, and the VM scenario
 
 test-fast: setup ## Everything but the VM
 	@tests/tools/with-venv python -u tests/tools/gates.py
+
+bench-crashkernel: setup ## Find the smallest reservations that capture, in VMs that crash, beside distro and auto (hours)
+	@tests/tools/with-venv python -u benchmarks/crashkernel.py
 
 clean: ## Remove what the commands above made in this checkout (not the cached images)
 	rm -rf .venv .cache .collections .nox .ansible .mypy_cache .pytest_cache .ruff_cache

@@ -25,14 +25,20 @@ import time
 import typing as t
 from pathlib import Path
 
-from ansible_collections.kdump.fleet.plugins.module_utils import capture, vmcore
 from kdump_lab import common, image, machine
+
+from ansible_collections.kdump.fleet.plugins.module_utils import capture, sizing, vmcore
+from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import parse_crashkernel
 
 ROOT = Path(__file__).resolve().parents[1]
 STEP = 16  # MiB
 SUITES = ("bookworm", "trixie", "forky")
 MEMORIES = (1024, 2048, 4096, 8192)  # MiB
 FLOOR = 48  # MiB; no distribution's kernel unpacks itself in less
+BAR = 1.5  # auto may be at most so many times the smallest size that captures
+HOSTS = 1000
+OBSERVED_WITH = 2048  # MiB of RAM
+BEGIN, END = "<!-- table -->\n", "<!-- end of table -->"
 BOOT_TIMEOUT = 1200  # seconds, for a machine that is three times slower than this one was
 CAPTURE_TIMEOUT = 1800  # seconds
 # What the console shows once a capture can only fail; waiting for more would be waiting for nothing.
@@ -92,11 +98,10 @@ def prepare(suite: str) -> Prepared:
                 ["ansible-playbook", "-i", str(inventory), "site.yml", "-e", "kdump_crashkernel=256M"],
                 log=work / "role.log", cwd=ROOT,
             )  # fmt: skip
-            said = common.run(
+            common.run(
                 ["ansible", "-i", str(inventory), "all", "-m", "kdump.fleet.kdump_info", "--tree", str(work / "tree")],
                 log=work / "facts.log", cwd=ROOT,
             )  # fmt: skip
-            del said
         (work / "facts.json").write_text((work / "tree" / host.name).read_text())
         kernel = json.loads((work / "facts.json").read_text())["kernel"]["release"]
         for name in ("vmlinuz", "initrd.img"):
@@ -318,23 +323,167 @@ class Book:
         return high
 
 
+class Cell(t.NamedTuple):
+    """One line of the table; sizes in MiB."""
+
+    suite: str
+    kernel: str
+    memory: int
+    distro: int
+    auto: int
+    smallest: int
+    captured: bool  # with auto
+    distro_fails: bool
+
+    @property
+    def ratio(self) -> float:
+        return self.auto / self.smallest
+
+    @property
+    def good(self) -> bool:
+        return (
+            self.captured and self.ratio <= BAR and (self.auto <= self.distro or self.distro_fails)
+        )
+
+
+def observe(prepared: Prepared) -> dict[str, t.Any]:
+    """Boot the prepared disk once, and return what kdump_info of this checkout says of it.
+
+    :raises LabError: it failed.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="kdump-bench-"))
+    host = machine.Machine(folder)
+    try:
+        with common.step(f"observing {prepared.suite}", every=60):
+            _start(host, prepared, OBSERVED_WITH, 256)
+            host.wait_for_ssh(BOOT_TIMEOUT)
+            _wait_until_armed(host)
+            inventory = folder / "inventory.json"
+            inventory.write_text(json.dumps({"all": {"hosts": {"host": host.inventory_vars()}}}))
+            common.run(
+                ["ansible", "-i", str(inventory), "all", "-m", "kdump.fleet.kdump_info", "--tree", str(folder / "tree")],
+                log=folder / "facts.log", cwd=ROOT,
+            )  # fmt: skip
+        return t.cast("dict[str, t.Any]", json.loads((folder / "tree" / "host").read_text()))
+    finally:
+        host.remove()
+
+
+def with_memory(facts: dict[str, t.Any], memory: int) -> dict[str, t.Any]:
+    """Return an observation as it would be with another amount of RAM; nothing else depends on it.
+
+    :param memory: MiB.
+    """
+    total = facts["memory"]["total"] + (memory - OBSERVED_WITH) * sizing.MIB
+    return {**facts, "memory": {**facts["memory"], "total": total}}
+
+
+def distro_size(facts: dict[str, t.Any]) -> int:
+    """Return what the distribution's default reserves, in MiB."""
+    distribution = facts["distribution"]
+    value = sizing.distro_default(
+        distribution["id"], distribution["version"], facts["architecture"]
+    )
+    return parse_crashkernel(f"crashkernel={value}", facts["memory"]["total"]).size // sizing.MIB
+
+
+def measure(book: Book, prepared: Prepared, facts: dict[str, t.Any], memory: int) -> Cell:
+    own = with_memory(facts, memory)
+    smallest = book.smallest(prepared, memory)
+    auto = sizing.auto(own)["size"] // sizing.MIB
+    distro = distro_size(own)
+    captured = book.captures(prepared, memory, auto)
+    distro_fails = auto > distro and not book.captures(prepared, memory, distro)
+    cell = Cell(prepared.suite, facts["kernel"]["release"], memory, distro, auto, smallest, captured, distro_fails)  # fmt: skip
+    common.say(
+        f"[bench] {cell.suite} {memory} MiB: distro {distro}, auto {auto}, smallest {smallest}, ratio {cell.ratio:.2f}"
+        f"{'' if cell.good else ' - NOT GOOD'}"
+    )
+    return cell
+
+
+def table(cells: t.Sequence[Cell]) -> str:
+    lines = [
+        "| suite | kernel | RAM | distro | auto | smallest | auto / smallest | auto captures | 1,000 hosts save |",
+        "| --- | --- | --: | --: | --: | --: | --: | --- | --: |",
+    ]
+    for cell in cells:
+        saved = (cell.distro - cell.auto) * HOSTS / 1024
+        lines.append(
+            f"| {cell.suite} | {cell.kernel} | {cell.memory // 1024} GiB | {cell.distro} MiB | {cell.auto} MiB "
+            f"| {cell.smallest} MiB | {cell.ratio:.2f} | {'yes' if cell.captured else 'NO'} | {saved:.0f} GiB |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def plot(cells: t.Sequence[Cell]) -> str:
+    """Return the table as a bar chart (SVG), which needs no library."""
+    colours = {"distro": "#9aa5b1", "auto": "#2f7ed8", "smallest": "#3fa34d"}
+    left, bar, gap, scale = 130, 12, 14, 2.0
+    rows = []
+    top = 40
+    for cell in cells:
+        rows.append(f'<text x="8" y="{top + 22}">{cell.suite}, {cell.memory // 1024} GiB</text>')
+        for name, colour in colours.items():
+            size = getattr(cell, name)
+            rows.append(
+                f'<rect x="{left}" y="{top}" width="{size * scale:.0f}" height="{bar - 2}" fill="{colour}"/>'
+                f'<text x="{left + size * scale + 4:.0f}" y="{top + 9}" font-size="10">{size}</text>'
+            )
+            top += bar
+        top += gap
+    legend = "".join(
+        f'<rect x="{left + index * 110}" y="12" width="10" height="10" fill="{colour}"/>'
+        f'<text x="{left + 14 + index * 110}" y="21">{name}</text>'
+        for index, (name, colour) in enumerate(colours.items())
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="640" height="{top}" font-family="sans-serif" font-size="12">\n'
+        "<title>MiB reserved for the capture kernel: the distribution's default, auto, and the smallest that captures</title>\n"
+        '<rect width="100%" height="100%" fill="white"/>\n'
+        f"{legend}\n" + "\n".join(rows) + "\n</svg>\n"
+    )
+
+
+def write(cells: t.Sequence[Cell], trials: t.Sequence[Trial]) -> None:
+    """Put the table and the plot into docs/, and every single crash beside this file."""
+    page = ROOT / "docs" / "crashkernel-sizes.md"
+    text = page.read_text()
+    begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+    page.write_text(f"{text[:begin]}\n{table(cells)}{text[end:]}")
+    (ROOT / "docs" / "crashkernel-sizes.svg").write_text(plot(cells))
+    rows = sorted(trials, key=lambda row: (row.suite, row.memory, row.size))
+    lines = ",\n".join(json.dumps(row._asdict()) for row in rows)
+    (ROOT / "benchmarks" / "crashkernel.json").write_text(f"[\n{lines}\n]\n")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--suites", nargs="+", default=list(SUITES), choices=SUITES)
-    parser.add_argument("--memories", nargs="+", type=int, default=list(MEMORIES))
+    parser.add_argument("--memories", nargs="+", type=int, default=list(MEMORIES), help="MiB")
     parser.add_argument("--jobs", type=int, default=2, help="machines at a time")
-    parser.add_argument("--book", type=Path, default=ROOT / ".cache" / "bench-crashkernel.json")
+    parser.add_argument(
+        "--book", type=Path, default=ROOT / ".cache" / "bench-crashkernel.json",
+        help="what was measured so far; an interrupted run goes on from it",
+    )  # fmt: skip
     options = parser.parse_args()
     options.book.parent.mkdir(exist_ok=True)
     book = Book(options.book)
     common.need("qemu-system-x86_64", "debugfs")
+    cells = [(suite, memory) for suite in options.suites for memory in options.memories]
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         prepared = dict(zip(options.suites, pool.map(prepare, options.suites)))
-        cells = [(suite, memory) for memory in options.memories for suite in options.suites]
-        found = pool.map(lambda cell: book.smallest(prepared[cell[0]], cell[1]), cells)
-        for (suite, memory), size in zip(cells, found):
-            common.say(f"[bench] {suite} {memory} MiB: smallest {size} MiB")
-    return 0
+        facts = dict(zip(options.suites, pool.map(observe, prepared.values())))
+        jobs = [pool.submit(measure, book, prepared[suite], facts[suite], memory) for suite, memory in cells]  # fmt: skip
+        # The first failure ends the run at once; what was measured is kept.
+        done, _left = concurrent.futures.wait(jobs, return_when=concurrent.futures.FIRST_EXCEPTION)
+        if any(job.exception() for job in done):
+            pool.shutdown(cancel_futures=True)
+    found = [job.result() for job in jobs]
+    print(f"\n{table(found)}")
+    if options.suites == list(SUITES) and options.memories == list(MEMORIES):
+        write(found, book.trials)
+    return 0 if all(cell.good for cell in found) else 1
 
 
 if __name__ == "__main__":

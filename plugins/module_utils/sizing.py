@@ -194,7 +194,7 @@ _INITRD_UNPACKED = 30 * MIB
 
 # What the kernel allocates for itself on a small machine with one CPU: slabs, page tables, the CPU's own area, stacks,
 # buffers of devices. While it boots its init sections are there too, and nothing can be reclaimed yet. Measured with
-# Linux 6.1, 6.12 and 7.2 of Debian by the benchmark: docs/crashkernel.md.
+# Linux 6.1, 6.12 and 7.2 of Debian by the benchmark: docs/crashkernel-sizes.md.
 _KERNEL_DATA = 18 * MIB
 _KERNEL_BOOTING = 38 * MIB
 _EACH_CPU = 1 * MIB  # beyond the first; source: kdump-lib.sh of kdump-utils v1.0.60, for ppc64le

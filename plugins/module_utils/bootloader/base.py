@@ -31,6 +31,9 @@ class Entry(t.NamedTuple):
         True  # one of this host's kernels, with arguments that the boot loader's defaults decide
     )
     release: str = ""  # of the kernel, where the boot loader tells it; else its file's name does
+    path: str = (
+        ""  # of the file that holds the arguments of this entry alone; '' where several share them
+    )
 
     @property
     def counts(self) -> bool:
@@ -104,13 +107,18 @@ class BootLoader(metaclass=abc.ABCMeta):
     ) -> t.List[Change]:
         """Return the changes after which just these entries have exactly these values.
 
-        :raises BootLoaderError: this boot loader has one set of arguments for all kernels.
+        :raises BootLoaderError: this boot loader has one set of arguments for several kernels.
         """
-        del host, values, chosen
-        raise BootLoaderError(
-            f"{self.name} gives all kernels of this host the same arguments, so crashkernel= cannot be set for one of "
-            "them; use 'kernel: ALL'"
-        )
+        paths = {entry.path for entry in chosen}
+        if not all(paths):
+            raise BootLoaderError(
+                f"{self.name} gives several kernels of this host the same arguments, so crashkernel= cannot be set for "
+                "one of them; use 'kernel: ALL'"
+            )
+        changes = self.plan(host, values)
+        return [
+            change for change in changes if isinstance(change, FileChange) and change.path in paths
+        ]
 
     def regenerate(self, host: Host) -> None:
         """Make what the boot loader reads out of the changed files, where that takes a step of its own.

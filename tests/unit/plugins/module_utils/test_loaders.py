@@ -21,6 +21,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import
     Entry,
     differing,
     next_entry,
+    select,
     with_values,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.registry import LOADERS
@@ -242,3 +243,18 @@ def test_killed_at_every_write_the_host_boots_and_the_next_run_finishes(
             assert loader.plan(host, values) == []
         steps += 1
     assert steps > 1, "nothing was killed"
+
+
+@each
+def test_one_kernel_alone_or_a_clear_refusal(scenario: Scenario, tmp_path: t.Any) -> None:
+    host, loader = build(scenario, str(tmp_path)), scenario.loader()
+    before = loader.entries(host)
+    chosen = select(before, "DEFAULT")
+    try:
+        changes = loader.plan_kernels(host, ["300M"], chosen)
+    except BootLoaderError as exc:
+        assert "use 'kernel: ALL'" in str(exc)
+        return
+    apply(host, loader, changes, ["300M"], "DEFAULT")
+    for old, new in zip(before, loader.entries(host)):
+        assert new.crashkernel == (["300M"] if old in chosen else old.crashkernel)
