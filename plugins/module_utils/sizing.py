@@ -307,7 +307,7 @@ def _unpacked(found: Facts) -> int:
     if initrd["unpacked"]:
         return int(initrd["unpacked"])
     ratio = _RATIO_COMPRESSED if found["modules_compressed"] else _RATIO.get(initrd["compression"], 4.0)  # fmt: skip
-    return initrd["plain"] + int((initrd["packed"] - initrd["plain"]) * ratio)
+    return int(initrd["plain"] + (initrd["packed"] - initrd["plain"]) * ratio)
 
 
 def auto(facts: Facts) -> t.Dict[str, t.Any]:

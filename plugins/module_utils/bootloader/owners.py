@@ -13,6 +13,8 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.grub import
 from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import KEYWORD
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 
+TUNED_FOLDERS = ("/etc/tuned/profiles", "/etc/tuned", "/usr/lib/tuned/profiles", "/usr/lib/tuned")
+
 
 class Owner(t.NamedTuple):
     """Something that sets crashkernel= by itself."""
@@ -28,15 +30,26 @@ def _lines(host: Host, path: str) -> t.List[str]:
     return [line for line in lines if line and not line.startswith(("#", ";"))]
 
 
+def _tuned_profiles(host: Host) -> t.List[str]:
+    """Return the files of tuned's active profiles and of those that they include."""
+    names = (host.read_word("/etc/tuned/active_profile") or "").split()
+    found: t.List[str] = []
+    for name in names:  # grows while it is read
+        for base in TUNED_FOLDERS:
+            path = f"{base}/{name}/tuned.conf"
+            if not re.match(r"[\w.-]+\Z", name) or not host.exists(path) or path in found:
+                continue
+            found.append(path)
+            for line in _lines(host, path):
+                said = re.match(r"include\s*=\s*(.*)", line)
+                names += re.split(r"[,\s]+", said.group(1)) if said else []
+            break
+    return found
+
+
 def _tuned(host: Host) -> t.Iterator[Owner]:
     # Source: tuned's bootloader plugin, which puts its words into grubenv and into every BLS entry.
-    profiles = (host.read_word("/etc/tuned/active_profile") or "").split()
-    paths = ["/etc/tuned/bootcmdline"]
-    for profile in profiles:
-        if re.match(r"[\w.-]+\Z", profile):
-            for base in ("/etc/tuned", "/etc/tuned/profiles", "/usr/lib/tuned", "/usr/lib/tuned/profiles"):  # fmt: skip
-                paths.append(f"{base}/{profile}/tuned.conf")
-    for path in paths:
+    for path in ["/etc/tuned/bootcmdline", *_tuned_profiles(host)]:
         if any("cmdline" in line.lower() and KEYWORD in line for line in _lines(host, path)):
             yield Owner(
                 "tuned",

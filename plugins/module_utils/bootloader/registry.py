@@ -9,10 +9,43 @@
 import typing as t
 
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import BootLoader
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.extlinux import Extlinux
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.grub import Grub
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.grub_mkconfig import (
+    GrubMkconfig,
+)
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.grubby import Grubby
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.ostree import RpmOstree
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.pbl import Pbl
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.raspberry_pi import RaspberryPi
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.sdbootutil import Sdbootutil
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.systemd_boot import SystemdBoot
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.transactional_update import (
+    TransactionalUpdate,
+)
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.zipl import Zipl
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 
-LOADERS: t.Tuple[BootLoader, ...] = (Grub(),)
+# The first that is present drives the host: what owns the kernel's arguments as a whole comes before the
+# menu that it writes.
+LOADERS: t.Tuple[BootLoader, ...] = (
+    RpmOstree(),
+    Sdbootutil(),
+    TransactionalUpdate(),
+    Zipl(),
+    SystemdBoot(),
+    Pbl(),
+    Grubby(),
+    Grub(),
+    GrubMkconfig(),
+    RaspberryPi(),
+    Extlinux(),
+)
+
+
+def known() -> str:
+    """Return the names of all of them, for messages."""
+    return ", ".join(loader.name for loader in LOADERS)
 
 
 def detect(host: Host) -> t.Optional[BootLoader]:

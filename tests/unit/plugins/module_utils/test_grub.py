@@ -10,6 +10,7 @@ import typing as t
 import pytest
 
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
+    FileChange,
     differing,
     next_entry,
 )
@@ -109,6 +110,7 @@ def test_the_dropin_does_in_a_shell_what_it_says(
 def test_plan_writes_a_dropin_once(debian: FakeHost) -> None:
     loader = Grub()
     (change,) = loader.plan(debian, ["256M"])
+    assert isinstance(change, FileChange)
     assert (change.path, change.before) == (DROPIN, None)
     assert change.after is not None
     debian.write(DROPIN, change.after)

@@ -19,6 +19,15 @@ OWNERS: t.List[t.Tuple[str, t.Dict[str, str], str]] = [
         {"/etc/tuned/active_profile": "mine\n", "/etc/tuned/mine/tuned.conf": "[bootloader]\ncmdline_mine=+crashkernel=1G\n"},
         "/etc/tuned/mine/tuned.conf",
     ),
+    (
+        "tuned",
+        {
+            "/etc/tuned/active_profile": "mine\n",
+            "/etc/tuned/mine/tuned.conf": "[main]\ninclude=mine, base\n",
+            "/usr/lib/tuned/base/tuned.conf": "[bootloader]\ncmdline=crashkernel=1G\n",
+        },
+        "/usr/lib/tuned/base/tuned.conf",
+    ),
     ("auto_reset_crashkernel", {"/etc/kdump.conf": "path /var/crash\n", "/usr/bin/kdumpctl": KDUMPCTL}, "/etc/kdump.conf"),
     ("auto_reset_crashkernel", {"/etc/kdump.conf": "auto_reset_crashkernel yes\n", "/usr/bin/kdumpctl": KDUMPCTL}, "/etc/kdump.conf"),
     ("KDUMP_UPDATE_BOOTLOADER", {"/etc/sysconfig/kdump": 'KDUMP_CRASHKERNEL="auto"\n'}, "/etc/sysconfig/kdump"),

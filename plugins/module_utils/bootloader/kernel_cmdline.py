@@ -1,0 +1,50 @@
+# Copyright (c) 2026 The kdump.fleet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to kdump.fleet: may change in any release.
+
+"""/etc/kernel/cmdline: the arguments that kernel-install's scripts give to a kernel that comes later."""
+
+import typing as t
+
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
+    FileChange,
+    with_values,
+)
+from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import words
+from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
+
+PATH = "/etc/kernel/cmdline"
+VENDOR = "/usr/lib/kernel/cmdline"
+RUNNING = "/proc/cmdline"
+
+
+def in_text(text: str, values: t.Sequence[str]) -> str:
+    """Return a file of arguments with exactly these crashkernel= values; its end of line stays."""
+    body = text.rstrip()
+    return with_values(body, values) + (text[len(body) :] or "\n")
+
+
+def change(
+    host: Host, values: t.Sequence[str], arguments: str, create: bool = True, vendor: bool = True
+) -> t.Optional[FileChange]:
+    """Return what gives later kernels these crashkernel= values, or None if they have them already.
+
+    Without the file, the scripts take the vendor's, and without that one the running kernel's arguments. Those may
+    be of a boot that somebody changed by hand, so a new file begins with a boot entry's arguments.
+
+    :param arguments: of the entry that the next boot takes.
+    :param create: whether to make the file if there is none.
+    :param vendor: whether this host's script reads the vendor's file.
+    """
+    text = host.read(PATH)
+    if text is not None and text.strip():
+        after = in_text(text, values)
+        return None if after == text else FileChange(PATH, text, after)
+    given = (host.read(VENDOR) or "").strip() if vendor else ""
+    if not create or not (given or arguments):
+        return None
+    if words(given or host.read(RUNNING) or "") == list(values):
+        return None
+    return FileChange(PATH, text, with_values(given or arguments, values) + "\n")
