@@ -63,6 +63,34 @@ def test_crashkernel_of_several_words(light: LightHost) -> None:
     ) == 2
 
 
+def test_crashkernel_auto_says_how_it_came_to_its_figure(light: LightHost) -> None:
+    light.module("crashkernel", {"value": ["16M"]})
+    _would, did, again, _would_again = four_steps(light, "crashkernel", {"value": ["auto"]})
+    assert did["before"] == ["16M"] and did["after"] == did["value"]
+    size = did["next_boot"]["size"]
+    assert size % (16 << 20) == 0 and did["after"] == [f"{size >> 20}M"]
+    assert did["bytes_reserved"] == 128 << 20
+    assert did["reasoning"][0].startswith(f"auto: {size >> 20} MiB; an estimate of")
+    assert "it stays" in again["reasoning"][-1]
+
+
+def test_crashkernel_distro(light: LightHost) -> None:
+    light.module("crashkernel", {"value": ["256M"]})
+    _would, did, *_rest = four_steps(light, "crashkernel", {"value": ["distro"]})
+    assert did["after"] == ["384M-:128M"] and did["next_boot"]["size"] == 128 << 20
+
+
+def test_crashkernel_for_one_kernel_alone_is_refused_by_grub(light: LightHost) -> None:
+    before = light.snapshot()
+    result = light.module("crashkernel", {"value": ["256M"], "kernel": "DEFAULT"})
+    assert result["failed"] and "use 'kernel: ALL'" in result["msg"]
+    result = light.module("crashkernel", {"value": ["256M"], "kernel": "9.9"})
+    assert (
+        result["failed"] and "there is no kernel '9.9' to boot; there are: 6.1.0-" in result["msg"]
+    )
+    assert light.snapshot() == before
+
+
 def test_crashkernel_absent(light: LightHost) -> None:
     four_steps(light, "crashkernel", {"state": "absent"})
     assert "crashkernel=" not in (light.read("/boot/grub/grub.cfg") or "")

@@ -201,6 +201,6 @@ SCENARIOS = [
         tools={},
         add_kernel=_copied_kernel,
         kernels=2,
-        verified="extlinux.conf of NVIDIA's L4T 36; nothing but the administrator writes it",
+        verified="written after the form of NVIDIA's L4T 36, from memory; nothing but the administrator writes it",
     ),
 ]

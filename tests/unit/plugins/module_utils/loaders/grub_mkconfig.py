@@ -293,7 +293,7 @@ SCENARIOS = [
         # pacman runs mkinitcpio's hook; the administrator, or a hook of his own, grub-mkconfig.
         add_kernel=installs(ARCH, "/boot/grub/grub.cfg", "/boot/vmlinuz-linux-lts"),
         kernels=3,
-        verified="10_linux and grub-mkconfig of GRUB 2.06 and 2.14 (run beside this), with the fallback entries of Arch's package grub",
+        verified="10_linux and grub-mkconfig of GRUB 2.06 and 2.14 (run beside this), with the fallback entries of Arch's package grub, from memory",
         prepare=prepare(ARCH, "/boot/grub/grub.cfg"),
     ),
     Scenario(

@@ -128,7 +128,7 @@ SCENARIOS = [
         tools={},
         add_kernel=_raspberry_pi_os,
         kernels=1,
-        verified="the files of a Raspberry Pi OS 12 image, config.txt's documentation",
+        verified="config.txt's documentation; cmdline.txt after the form of Raspberry Pi OS 12, from memory",
     ),
     Scenario(
         name="raspberry-pi-ubuntu",
@@ -142,7 +142,7 @@ SCENARIOS = [
         tools={},
         add_kernel=_ubuntu,
         kernels=1,
-        verified="the boot partition of Ubuntu 24.04's image for the Pi; flash-kernel of Debian, which leaves cmdline.txt alone",
+        verified="after the form of Ubuntu 24.04's boot partition, from memory; flash-kernel of Debian, which leaves cmdline.txt alone",
         prepare=_prepare_ubuntu("6.8.0-1010-raspi"),
     ),
     Scenario(
