@@ -154,15 +154,14 @@ def _auto(facts: Facts) -> Values:
     if sized["too_small"]:
         return Values([], [], reasoning, sized["too_small"])
     following = facts["boot_loader"]["crashkernel"]
-    # Figures move a little with every kernel and every driver. A reboot for 16 MiB would be no service.
-    if (
-        following
-        and following["ok"]
-        and sized["enough"] <= following["size"] <= sized["most"]
-        and sized["enough"] > 0
-    ):
+    # Figures move a little with every kernel and every driver. A reboot for 16 MiB would be no service; but what
+    # the host has yet to be booted with, as a package's default is, may be put right.
+    running = bool(following) and following["words"] == facts["crashkernel"]["words"]
+    limit = sized["most"] if running else sized["near"]
+    if following and following["ok"] and sized["enough"] <= following["size"] <= limit:
         reasoning.append(
-            f"the next boot has {following['size'] // MIB} MiB already, which is enough and no waste: it stays"
+            f"the {'host' if running else 'next boot'} has {following['size'] // MIB} MiB, which is enough and no waste: "
+            "it stays"
         )
         values = list(following["words"])
     else:

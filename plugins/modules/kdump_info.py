@@ -100,7 +100,7 @@ sizing:
   description:
     - What V(auto) comes to on this host, and how. C(value) for C(crashkernel=), the C(parts) in MiB, whether it is V(estimate)
       or V(measured) (C(basis)), the C(reasoning) in sentences, C(enough) and C(most), the bytes between which a reservation that
-      is there stays, and why the host is C(too_small) to dump at all, if so.
+      is there stays (C(near) where the host has yet to be booted with it), and why the host is C(too_small) to dump at all, if so.
   type: dict
   returned: success
 reserved:

@@ -55,3 +55,13 @@ def test_makedumpfile_reads_the_dump_and_finds_the_token_in_its_kernel_log(
     assert read.rc == 0, read.stderr
     log = host.file("/root/vmcore.dmesg").content_string
     assert f"kdump.fleet: crash drill {drill['token']}" in log
+
+
+def test_what_the_capture_used_replaces_the_estimate(host: t.Any) -> None:
+    facts = host.ansible("kdump.fleet.kdump_info", check=True)
+    used = facts["capture"]["used"]
+    assert used["proven"] and used["kernel"] == facts["kernel"]["release"]
+    # What the capture kernel had is the reservation, but for the tables that kexec puts there.
+    assert 0.9 * RESERVED < used["ram"] <= RESERVED + (1 << 20)
+    assert RESERVED / 2 < used["used"] < used["ram"]
+    assert facts["sizing"]["basis"] == "measured"

@@ -33,6 +33,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.grub import
     plan_dropin,
     reads_dropins,
 )
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.grubby import Grubby
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.shell_file import (
     set_crashkernel,
 )
@@ -127,6 +128,7 @@ class GrubMkconfig(BootLoader):
             and not Grub().present(host)
             and suse_loader_type(host) in ("", "none")
             # A menu of BLS entries takes its arguments from those.
+            and not Grubby().present(host)
             and not re.search(r"^\s*blscfg\b", host.read(place[1]) or "", re.MULTILINE)
         )
 

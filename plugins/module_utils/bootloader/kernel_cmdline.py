@@ -8,6 +8,7 @@
 
 import typing as t
 
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader import bls
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     FileChange,
     with_values,
@@ -21,9 +22,15 @@ RUNNING = "/proc/cmdline"
 
 
 def in_text(text: str, values: t.Sequence[str]) -> str:
-    """Return a file of arguments with exactly these crashkernel= values; its end of line stays."""
+    """Return a file of arguments with exactly these crashkernel= values; comments and the end of line stay."""
     body = text.rstrip()
-    return with_values(body, values) + (text[len(body) :] or "\n")
+    lines = body.split("\n")
+    # kernel-install passes over such lines since systemd 253.
+    places = [at for at, line in enumerate(lines) if not line.lstrip().startswith("#")]
+    after = bls.set_values([lines[at] for at in places], values)
+    for at, line in zip(places, after):
+        lines[at] = line
+    return "\n".join(lines + after[len(places) :]) + (text[len(body) :] or "\n")
 
 
 def change(

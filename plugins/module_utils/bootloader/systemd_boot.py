@@ -241,7 +241,8 @@ class SystemdBoot(BootLoader):
         if not found:
             raise BootLoaderError(
                 "systemd-boot boots this host, but no partition with its entries is mounted at "
-                f"{', '.join(MOUNT_POINTS)} or where bootctl says; mount the EFI system partition, and run this again"
+                f"{', '.join(MOUNT_POINTS)} or where bootctl says; mount the EFI system partition, and run this again "
+                "(as root, become: true: others may not look into it)"
             )
         return found
 

@@ -245,3 +245,61 @@ def test_a_host_with_dracut_is_refused(debian: FakeHost) -> None:
     debian.runner.programs.add("dracut")
     (problem,) = plan(observe(debian), Wanted())["errors"]
     assert "dracut" in problem
+
+
+def reserve(host: FakeHost, running: str, following: str) -> None:
+    """Have the host booted with one value, and its boot loader give another one."""
+    host.put("/proc/cmdline", f"root=UUID=1 ro quiet {running}\n")
+    host.put("/boot/grub/grub.cfg", GRUB_CFG.replace("@NEXT@", f" {following}"))
+
+
+def chosen(host: FakeHost) -> t.List[str]:
+    result = plan(observe(host), Wanted())
+    assert result["errors"] == []
+    return t.cast(t.List[str], result["crashkernel"])
+
+
+def test_auto_keeps_what_the_host_was_booted_with_if_it_is_enough_and_no_waste(
+    debian: FakeHost,
+) -> None:
+    assert observe(debian)["sizing"]["value"] == "128M"
+    for value in ("384M-:128M", "192M", "120M"):
+        reserve(debian, f"crashkernel={value}", f"crashkernel={value}")
+        assert chosen(debian) == [value]
+    for value in ("96M", "208M", "512M", "1G"):
+        reserve(debian, f"crashkernel={value}", f"crashkernel={value}")
+        assert chosen(debian) == ["128M"]
+    reserve(debian, "crashkernel=200M,high", "crashkernel=160M,high")
+    assert chosen(debian) == ["128M"]
+
+
+def test_auto_puts_right_what_the_host_was_not_booted_with_yet(debian: FakeHost) -> None:
+    reserve(debian, "", "crashkernel=512M-:192M")
+    assert chosen(debian) == ["128M"]
+    # Not by one step, or every run would have something to do while a reboot is pending.
+    reserve(debian, "", "crashkernel=144M")
+    assert chosen(debian) == ["144M"]
+
+
+def test_auto_explains_itself_in_the_plan(debian: FakeHost) -> None:
+    reserve(debian, "", "")
+    result = plan(observe(debian), Wanted())
+    (step,) = [step for step in result["steps"] if step["name"] == "crashkernel"]
+    assert "auto: 128 MiB; an estimate of" in step["reason"] and "kernel image 42" in step["reason"]
+    assert result["reasoning"] == observe(debian)["sizing"]["reasoning"]
+
+
+def test_a_host_that_is_too_small_is_left_as_it_is_and_told(debian: FakeHost) -> None:
+    debian.put("/proc/iomem", "00100000-0bffffff : System RAM\n")
+    result = plan(observe(debian), Wanted())
+    assert result["steps"] == [] and result["errors"] == [] and not result["reboot_required"]
+    assert "too small to dump at all" in result["too_small"]
+
+
+def test_a_measured_capture_decides(debian: FakeHost) -> None:
+    record = "kernel=6.1.0-2-amd64\nstarted=5000\nram=268000000\ntotal=200000000\nlowest=30000000\n"
+    debian.put("/var/lib/kdump-fleet/capture-memory", record)
+    debian.put("/var/crash/202611210837/dump.202611210837", "x")
+    result = plan(observe(debian), Wanted())
+    assert "the last capture on this host used 226 MiB" in result["reasoning"][0]
+    assert result["crashkernel"] == ["272M"] and "crashkernel" in result["step_names"]
