@@ -17,7 +17,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 
 FOLDER = "/var/lib/kdump-fleet"
 RECORD = FOLDER + "/capture-memory"
-SCRIPT = "/usr/local/lib/kdump-fleet/note-capture-memory"
+SCRIPT = "/etc/kdump-fleet/note-capture-memory"
 
 # A loop of shell built-ins: the one process that it starts is sleep. The record is replaced when a new low is
 # 1 MiB below the last one, so a dump of hours writes it some dozens of times. It is synced by the reboot.

@@ -101,6 +101,11 @@ def check_owners(facts: Facts) -> t.Iterator[Finding]:
         yield Finding("crashkernel_owner", "warning", owner["message"])
 
 
+def check_too_small(facts: Facts) -> t.Iterator[Finding]:
+    if facts["sizing"]["too_small"] and not facts["loaded"]:
+        yield Finding("too_small", "error", facts["sizing"]["too_small"])
+
+
 CHECKS = (
     check_supported,
     check_reserved,
@@ -110,6 +115,7 @@ CHECKS = (
     check_service,
     check_space,
     check_owners,
+    check_too_small,
 )
 
 

@@ -16,9 +16,6 @@ from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import Dump
 
 Facts = t.Dict[str, t.Any]
-
-CLOCK = 120  # seconds; a capture kernel sets its clock late, if at all
-
 _IMAGE = re.compile(r"^\s*([0-9a-f]+)-([0-9a-f]+) : Kernel (?:code|rodata|data|bss)$", re.M)
 _COMPRESSION = (
     (b"\x1f\x8b", "gzip"),
@@ -32,19 +29,29 @@ _COMPRESSION = (
 
 
 def footprint(
-    host: Host, kernel: str, initrd_path: str, arch: str, target: Facts, dumps: t.Sequence[Dump]
+    host: Host,
+    kernel: str,
+    initrd_path: str,
+    config_path: str,
+    arch: str,
+    target: str,
+    dumps: t.Sequence[Dump],
 ) -> Facts:
     """Return what the capture kernel will load and drive, in bytes where it is a size.
 
     :param kernel: release of the kernel that will capture.
     :param initrd_path: of its capture initrd; it need not be there yet.
-    :param target: the ``source`` of the file system that the dump goes to.
-    :param dumps: those on the host: a capture that one of them came of is proven.
+    :param config_path: of the tooling.
+    :param target: the device of the file system that the dump goes to.
+    :param dumps: those on the host, oldest first: a capture that one of them came of is proven.
     """
     config = host.read(f"/boot/config-{kernel}") or host.read(f"/lib/modules/{kernel}/config") or ""
     processor = host.read_head("/proc/cpuinfo", 8192)
     flags = re.search(rb"^flags\s*:(.*)$", processor, re.M)
     used = capture.read_record(host)
+    # A capture may boot the host's root file system, wherever the dump goes.
+    mounts = re.findall(r"^(\S+) / ", host.read("/proc/mounts") or "", re.M)
+    sources = {target, *mounts[-1:]}
     return {
         "kernel": kernel,
         "image": _image(host),
@@ -60,17 +67,37 @@ def footprint(
         "mlx5": host.exists("/sys/bus/pci/drivers/mlx5_core"),
         "smmu": bool(host.glob("/sys/devices/platform/arm-smmu-*")),
         "fadump": host.read_word("/sys/kernel/fadump/enabled") == "1" or host.read_word("/sys/kernel/fadump_enabled") == "1",
-        "luks": _luks(host, str(target.get("source") or "")),
-        "used": _used(used, dumps),
+        "luks": max(_luks(host, source) for source in sources),
+        "used": _used(host, used, dumps, [initrd_path, config_path]),
     }  # fmt: skip
 
 
-def _used(used: t.Optional[capture.Used], dumps: t.Sequence[Dump]) -> t.Optional[Facts]:
-    """Return what the last capture used, and whether a complete dump came of it."""
+def _used(
+    host: Host, used: t.Optional[capture.Used], dumps: t.Sequence[Dump], parts: t.Sequence[str]
+) -> t.Optional[Facts]:
+    """Return what the last capture used, whether a whole dump came of it, and whether its parts are other ones since.
+
+    :param parts: files that decide what a capture uses: its initrd, the tooling's configuration.
+    """
     if used is None:
         return None
-    proven = any(dump.complete and dump.mtime >= used.started - CLOCK for dump in dumps)
-    return dict(used._asdict(), used=used.used, proven=proven)
+    # Both times are by the capture kernel's clock. Only the newest dump can be this capture's.
+    newest = dumps[-1] if dumps else None
+    proven = bool(
+        newest and newest.complete and newest.mtime >= used.started and _ends(host, newest.vmcore)
+    )
+    changed = any((host.mtime(path) or 0) > used.started for path in parts if path)
+    return dict(used._asdict(), used=used.used, proven=proven, changed=changed)
+
+
+def _ends(host: Host, path: str) -> bool:
+    """Say whether a dump has its end. kdump-tools names one complete too whose writer was killed.
+
+    The flattened format ends with a header of -1 and -1 (makedumpfile's END_FLAG_FLAT_HEADER); of a compressed file,
+    the name has to do here.
+    """
+    head = host.read_head(path, 12)
+    return bool(head) and (head != b"makedumpfile" or host.read_tail(path, 16) == b"\xff" * 16)
 
 
 def _image(host: Host) -> t.Optional[int]:
@@ -121,7 +148,9 @@ def _initrd(host: Host, path: str) -> t.Optional[Facts]:
                 handle.seek(-4, os.SEEK_END)
                 # The last four bytes of a gzip member: its size, modulo 4 GiB.
                 unpacked = plain + struct.unpack("<I", handle.read(4))[0]
-    except (OSError, struct.error):
+            if unpacked is not None and not 0.8 * packed <= unpacked <= 20 * packed:
+                unpacked = None  # padding behind the archive, or another one
+    except (OSError, struct.error, ValueError, IndexError):
         return None
     return {"path": path, "packed": packed, "plain": plain, "compression": kind, "unpacked": unpacked}  # fmt: skip
 
@@ -185,6 +214,8 @@ def _luks(host: Host, source: str) -> int:
 
     Argon2 takes what its ``Memory`` says, in KiB; the devices are opened one after the other.
     """
+    # Of a subvolume or a bind mount, findmnt tells the folder too: /dev/mapper/root[/@rootfs].
+    source = re.sub(r"\[.*\]\Z", "", source)
     if not source.startswith(("/dev/mapper/", "/dev/dm-", "/dev/md")):
         return 0
     answer = host.ask(["lsblk", "--inverse", "--noheadings", "--raw", "--paths", "--output", "NAME,FSTYPE", source])  # fmt: skip

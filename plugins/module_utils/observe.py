@@ -302,14 +302,28 @@ def _capture(
     initrd = facts["tooling"]["next_initrd"]
     kernel = initrd["kernel"] if initrd else facts["kernel"]["release"]
     path = initrd["path"] if initrd else ""
-    found = footprint(host, kernel, path, facts["architecture"], facts["target"], dumps)
-    settings = facts["tooling"]["settings"]
-    found["cpus"] = tooling.capture_cpus(settings) if tooling else 1
-    found["network"] = tooling.leaves_the_host(settings) if tooling else False
+    found = footprint(
+        host,
+        kernel,
+        path,
+        facts["tooling"]["config_path"],
+        facts["architecture"],
+        facts["target"]["source"],
+        dumps,
+    )
+    found.update(by_settings(tooling, facts["tooling"]["settings"]))
     if tooling and found["initrd"]:
         known = tooling.unpacked_size(host, kernel)
         found["initrd"]["unpacked"] = known or found["initrd"]["unpacked"]
     return found
+
+
+def by_settings(tooling: t.Optional[Tooling], settings: t.Mapping[str, str]) -> Facts:
+    """Return what the tooling's settings decide of a capture's need."""
+    return {
+        "cpus": tooling.capture_cpus(settings) if tooling else 1,
+        "network": tooling.leaves_the_host(settings) if tooling else False,
+    }
 
 
 def _boot_time(host: Host) -> float:

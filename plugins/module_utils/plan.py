@@ -18,8 +18,10 @@ from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import (
     CrashkernelError,
     check_values,
 )
+from ansible_collections.kdump.fleet.plugins.module_utils.observe import by_settings
 from ansible_collections.kdump.fleet.plugins.module_utils.sizing import (
     Additions,
+    auto,
     distro_default,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import SECRET_RULE
@@ -98,13 +100,20 @@ class Values(t.NamedTuple):
     too_small: str = ""  # why this host cannot dump at all
 
 
-def crashkernel_values(wanted: Wanted, facts: Facts) -> Values:
-    """Return the values that the next boot should have, and what is wrong with the variable."""
+def crashkernel_values(
+    wanted: Wanted, facts: Facts, options: t.Optional[t.Mapping[str, str]] = None
+) -> Values:
+    """Return the values that the next boot should have, and what is wrong with the variable.
+
+    :param options: settings that the tooling is going to have.
+    """
     text = str(wanted.crashkernel).strip()
     if text == "none":
         return Values([], [], ["none: nothing is to be reserved"])
     if text == "auto":
-        return _auto(facts)
+        tooling = by_name(facts["tooling"]["name"] or "")
+        settled = by_settings(tooling, {**facts["tooling"]["settings"], **(options or {})})
+        return _auto({**facts, "capture": {**facts["capture"], **settled}})
     reasoning = ["as asked for"]
     if text == "distro":
         distribution, found = facts["distribution"], facts["capture"]
@@ -149,28 +158,41 @@ def crashkernel_values(wanted: Wanted, facts: Facts) -> Values:
 
 def _auto(facts: Facts) -> Values:
     """Return what this host needs; what its next boot has already stays if it is enough and no waste."""
-    sized = facts["sizing"]
+    sized = auto(facts)
     reasoning = list(sized["reasoning"])
     if sized["too_small"]:
         return Values([], [], reasoning, sized["too_small"])
     following = facts["boot_loader"]["crashkernel"]
-    # Figures move a little with every kernel and every driver. A reboot for 16 MiB would be no service; but what
-    # the host has yet to be booted with, as a package's default is, may be put right.
-    running = bool(following) and following["words"] == facts["crashkernel"]["words"]
-    limit = sized["most"] if running else sized["near"]
-    if following and following["ok"] and sized["enough"] <= following["size"] <= limit:
+    values = [sized["value"]]
+    if following and _stays(facts, sized, following):
         reasoning.append(
-            f"the {'host' if running else 'next boot'} has {following['size'] // MIB} MiB, which is enough and no waste: "
-            "it stays"
+            f"there are {following['size'] // MIB} MiB already, which is enough and no waste: they stay"
         )
         values = list(following["words"])
-    else:
-        values = [sized["value"]]
     try:
         _check(values, facts)
     except CrashkernelError as exc:
         return Values([], [f"kdump_crashkernel: 'auto' does not suit this host: {exc}"], reasoning)
     return Values(values, [], reasoning)
+
+
+def _stays(facts: Facts, sized: Facts, following: Facts) -> bool:
+    """Say whether the next boot's value is good enough to be left alone.
+
+    Figures move a little with every kernel and every driver. A reboot for 16 MiB would be no service; but what the
+    host has yet to be booted with, as a package's default is, may be put right.
+    """
+    running = following["words"] == facts["crashkernel"]["words"]
+    if not following["ok"] or (running and not facts["reserved"]):
+        return False
+    try:
+        _check(following["words"], facts)
+    except CrashkernelError:
+        return False
+    limit = sized["most"] if running else sized["near"]
+    return bool(
+        following["size"] >= sized["enough"] and following["size"] + following["low"] <= limit
+    )
 
 
 def _check(values: t.Sequence[str], facts: Facts) -> None:
@@ -277,9 +299,9 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
             f"no dump tooling is known for {facts['distribution']['name'] or 'this distribution'}; "
             f"set kdump_tooling to one of: {', '.join(NAMES)}"
         )
-    chosen_values = crashkernel_values(wanted, facts)
-    values = chosen_values.values
     options, setting_problems = settings(wanted)
+    chosen_values = crashkernel_values(wanted, facts, options)
+    values = chosen_values.values
     problems += chosen_values.problems + setting_problems
     if facts["boot_loader"]["crashkernel"] is None:
         problems.append(f"crashkernel= cannot be set: {facts['boot_loader']['error']}")
@@ -365,7 +387,7 @@ def _steps(
     )
     if different:
         steps.append(Step("conf", f"{tooling['config_path']}: {', '.join(different)}"))
-    elif tooling["own_files"]:
+    elif tooling["own_files"] and values:
         steps.append(Step("conf", f"not as this release writes it: {tooling['own_files'][0]}"))
     reboot = list(values) != running
     # What is reserved now can be armed now, whatever the next boot will have.

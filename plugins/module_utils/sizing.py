@@ -324,16 +324,22 @@ def auto(facts: Facts) -> t.Dict[str, t.Any]:
     chosen = max(booting, running, key=_sum)
     estimate = _sum(chosen)
     used = facts["capture"]["used"]
-    basis, needed = "estimate", estimate
-    if used and used["kernel"] == facts["capture"]["kernel"] and used["proven"]:
-        # The note does not see the moment when the initrd is unpacked; that the whole worked in its reservation it does.
-        basis = "measured"
-        needed = max(used["used"], min(_sum(booting), int(used["ram"] / MARGIN)))
-    elif used and used["kernel"] == facts["capture"]["kernel"]:
-        # It went wrong, perhaps for want of memory: so much it needs at least.
-        needed = max(estimate, used["used"])
+    basis, needed, spare = "estimate", estimate, estimate
+    if used:
+        # What unpacking the initrd takes the note does not see; that it worked in its reservation it does.
+        unpacking = min(_sum(booting), int(used["ram"] // alignment * alignment / MARGIN))
+        same = used["kernel"] == facts["capture"]["kernel"] and not used["changed"]
+        if same:
+            # A reservation like the one that was measured is enough, whatever the estimate says.
+            spare = max(used["used"], unpacking)
+        if same and used["proven"]:
+            basis, needed = "measured", spare
+        else:
+            # Of another kernel or another initrd, or it went wrong, perhaps for want of memory: so much at least.
+            needed = max(estimate, used["used"])
+            spare = spare if same else needed
     size = _round_up(int(needed * MARGIN), alignment)
-    reasoning = [_sentence(basis, size, needed, chosen, used)]
+    reasoning = [_sentence(basis, size, needed, chosen, facts["capture"])]
     floor = _floor(facts, alignment) if basis == "estimate" else 0
     if floor > size:
         size = floor
@@ -350,7 +356,7 @@ def auto(facts: Facts) -> t.Dict[str, t.Any]:
         "value": f"{size // MIB}M",
         "size": size,
         "needed": needed,
-        "enough": min(size, int(needed * ENOUGH)),
+        "enough": min(size, int(spare * ENOUGH)),
         "near": size + alignment,
         "most": int(size * MOST),
         "basis": basis,
@@ -405,14 +411,21 @@ def _round_up(size: int, step: int) -> int:
     return (size + step - 1) // step * step
 
 
-def _sentence(
-    basis: str, size: int, needed: int, chosen: t.Sequence[Part], used: t.Optional[Facts]
-) -> str:
+def _sentence(basis: str, size: int, needed: int, chosen: t.Sequence[Part], found: Facts) -> str:
     listed = ", ".join(f"{part.name} {part.size / MIB:.0f}" for part in chosen)
-    spare = f"and {MARGIN - 1:.0%} to spare"
-    if basis == "measured" and used:
-        return (
-            f"auto: {size // MIB} MiB; the last capture on this host used {used['used'] // MIB} MiB, {spare} "
-            f"(the estimate was: {listed})"
+    estimate = f"an estimate of {_sum(chosen) // MIB} MiB ({listed})"
+    used = found["used"]
+    if basis == "measured" and needed == used["used"]:
+        reason = f"the last capture on this host used {needed // MIB} MiB (in place of {estimate})"
+    elif basis == "measured":
+        reason = (
+            f"the last capture on this host used {used['used'] // MIB} MiB while it dumped; unpacking its initrd "
+            f"takes {needed // MIB} MiB, by {estimate} and what that capture had"
         )
-    return f"auto: {size // MIB} MiB; an estimate of {needed // MIB} MiB ({listed}), {spare}"
+    elif needed > _sum(chosen):
+        reason = f"a capture on this host used {needed // MIB} MiB, more than {estimate}"
+    else:
+        reason = estimate
+    if not found["initrd"]:
+        reason += ", a guess until the capture initrd is there"
+    return f"auto: {size // MIB} MiB; {reason}, and {MARGIN - 1:.0%} to spare"

@@ -9,6 +9,8 @@ short_description: Write the dump tooling's configuration
 version_added: 0.1.0
 description:
   - Sets single settings of the tooling's configuration file, and keeps every other line of it.
+  - Adds what notes the memory that a capture uses, for M(kdump.fleet.crashkernel) to size by, with kdump-tools a script and
+    two systemd files.
   - Every setting is checked by the tooling's own rules before anything is written.
   - The file from before the change is kept on the host until M(kdump.fleet.kdump_load) has the kernel's word that the
     new one works; that module puts it back otherwise.

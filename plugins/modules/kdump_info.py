@@ -98,7 +98,8 @@ capture:
   returned: success
 sizing:
   description:
-    - What V(auto) comes to on this host, and how. C(value) for C(crashkernel=), the C(parts) in MiB, whether it is V(estimate)
+    - What V(auto) comes to on this host, and how. C(value) for C(crashkernel=), the C(size) and what is
+      C(needed) of it in bytes, the C(parts) in MiB, whether it is V(estimate)
       or V(measured) (C(basis)), the C(reasoning) in sentences, C(enough) and C(most), the bytes between which a reservation that
       is there stays (C(near) where the host has yet to be booted with it), and why the host is C(too_small) to dump at all, if so.
   type: dict

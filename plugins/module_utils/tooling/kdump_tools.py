@@ -144,7 +144,7 @@ ConditionPathExists=/proc/vmcore
 
 [Service]
 ExecStart=/bin/sh {capture.SCRIPT}
-OOMScoreAdjust=1000
+OOMScoreAdjust=-1000
 """
 _DUMP_DROPIN_TEXT = f"""\
 # Managed by Ansible (kdump.fleet): local changes are lost at its next run.

@@ -4,22 +4,23 @@
 
 import gzip
 import os
+import shutil
 import typing as t
 
 import pytest
 
 from ansible_collections.kdump.fleet.plugins.module_utils.footprint import footprint
 from ansible_collections.kdump.fleet.plugins.module_utils.observe import observe
-from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import Dump
 from ansible_collections.kdump.fleet.tests.unit.plugins.conftest import FakeHost
 
 KERNEL = "6.1.0-2-amd64"
+CONFIG = "/etc/default/kdump-tools"
 INITRD = f"/var/lib/kdump/initrd.img-{KERNEL}"
 MIB = 1 << 20
 
 
 def look(host: FakeHost, arch: str = "x86_64", source: str = "/dev/vda1", **more: t.Any) -> t.Any:
-    return footprint(host, KERNEL, INITRD, arch, {"source": source}, more.get("dumps", []))
+    return footprint(host, KERNEL, INITRD, CONFIG, arch, source, more.get("dumps", []))
 
 
 def cpio(name: bytes, content: bytes = b"") -> bytes:
@@ -53,13 +54,16 @@ def test_modules_are_summed(debian: FakeHost) -> None:
 
 EARLY = cpio(b"kernel/x86/microcode/AuthenticAMD.bin", b"m" * 1000) + cpio(b"TRAILER!!!")
 PLAIN = EARLY + b"\0" * (-len(EARLY) % 512)
+NOISE = bytes(range(256)) * 4 + b"x" * 2000
 INITRDS: t.List[t.Tuple[str, bytes, str, t.Optional[int]]] = [
-    ("gzip tells", gzip.compress(b"x" * 5000), "gzip", 5000),
-    ("behind microcode", PLAIN + gzip.compress(b"x" * 5000), "gzip", len(PLAIN) + 5000),
+    ("gzip tells", gzip.compress(NOISE), "gzip", len(NOISE)),
+    ("behind microcode", PLAIN + gzip.compress(NOISE), "gzip", len(PLAIN) + len(NOISE)),
     ("plain", PLAIN, "none", len(PLAIN)),
     # A header as zstd writes it for a file: window, then the size in four bytes.
-    ("zstd of a file tells", bytes.fromhex("28b52ffd84600080310100000000") + b"x" * 90, "zstd", 0x1318000),
+    ("zstd of a file tells", bytes.fromhex("28b52ffd8460008000000000") + b"x" * 9000, "zstd", 0x8000),
     ("zstd of a small one", bytes.fromhex("28b52ffd2064") + b"x" * 90, "zstd", 0x64),
+    ("what cannot be is not believed", bytes.fromhex("28b52ffd84600080310100000000") + b"x" * 90, "zstd", None),
+    ("gzip with padding behind it", gzip.compress(NOISE) + b"\0" * 512, "gzip", None),
     ("zstd of a pipe does not", bytes.fromhex("28b52ffd04600080") + b"x" * 90, "zstd", None),
     ("xz does not", b"\xfd7zXZ\x00" + b"x" * 100, "xz", None),
     ("lz4 does not", b"\x02\x21\x4c\x18" + b"x" * 100, "lz4", None),
@@ -76,7 +80,18 @@ def test_an_initrd_tells_its_size(
     assert found["unpacked"] == unpacked
 
 
-@pytest.mark.parametrize("content", [b"", b"\x1f\x8b", b"070701", PLAIN[:-600], b"\0" * 6000])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x1f\x8b",
+        b"070701",
+        PLAIN[:-600],
+        b"\0" * 6000,
+        b"\x28\xb5\x2f\xfd",
+        b"070701" + b"z" * 200,
+    ],
+)
 def test_a_damaged_initrd_is_no_error(debian: FakeHost, content: bytes) -> None:
     write(debian, content)
     look(debian)
@@ -128,20 +143,53 @@ def test_luks_below_the_target_is_asked_for_its_memory(debian: FakeHost) -> None
         stdout="Keyslots:\n  0: luks2\n\tMemory:     1048576\n  1: luks2\n\tMemory:     524288\n",
     )  # fmt: skip
     assert look(debian, source="/dev/mapper/vg-root")["luks"] == 1 << 30
+    assert look(debian, source="/dev/mapper/vg-root[/@rootfs]")["luks"] == 1 << 30
     assert look(debian)["luks"] == 0
+    # The capture boots the root file system, wherever the dump goes.
+    debian.put("/proc/mounts", "/dev/mapper/vg-root / ext4 rw 0 0\n/dev/vda1 /boot ext4 rw 0 0\n")
+    assert look(debian)["luks"] == 1 << 30
 
 
 def test_pages_and_debug_kernels(debian: FakeHost) -> None:
-    assert footprint(debian, "5.14.0-1.el9.aarch64+64k", "", "aarch64", {}, [])["page_64k"]
-    assert footprint(debian, "5.14.0-1.el9.x86_64+debug", "", "x86_64", {}, [])["debug_kernel"]
+    assert footprint(debian, "5.14.0-1.el9.aarch64+64k", "", "", "aarch64", "", [])["page_64k"]
+    assert footprint(debian, "5.14.0-1.el9.x86_64+debug", "", "", "x86_64", "", [])["debug_kernel"]
     debian.put(f"/boot/config-{KERNEL}", "CONFIG_X=y\nCONFIG_KASAN=y\n")
     assert look(debian)["debug_kernel"] and not look(debian)["page_64k"]
 
 
-def test_a_capture_is_proven_by_a_dump(debian: FakeHost) -> None:
-    debian.put("/var/lib/kdump-fleet/capture-memory", f"kernel={KERNEL}\nstarted=5000\nram=134217728\ntotal=90000000\nlowest=20000000\n")  # fmt: skip
-    dump = Dump("/var/crash/1", "/var/crash/1/dump", "", 1, 5100.0, True)
-    assert look(debian)["used"]["proven"] is False
-    assert look(debian, dumps=[dump])["used"]["proven"] is True
-    assert look(debian, dumps=[dump._replace(complete=False)])["used"]["proven"] is False
-    assert look(debian, dumps=[dump._replace(mtime=1000.0)])["used"]["proven"] is False
+FOLDER = "/var/crash/202611210837"
+END = b"\xff" * 16
+
+
+def capture(host: FakeHost, content: bytes, name: str = "dump.202611210837") -> t.Any:
+    """Return what is said of a note with one dump that was written after it."""
+    host.put("/var/lib/kdump-fleet/capture-memory", f"kernel={KERNEL}\nstarted=5000\nram=134217728\ntotal=90000000\nlowest=20000000\n")  # fmt: skip
+    shutil.rmtree(host.path(FOLDER), ignore_errors=True)
+    host.put(f"{FOLDER}/{name}", "")
+    with open(host.path(f"{FOLDER}/{name}"), "wb") as handle:
+        handle.write(content)
+    os.utime(host.path(f"{FOLDER}/{name}"), (5100, 5100))
+    os.utime(host.path(CONFIG), (1000, 1000))
+    return observe(host)["capture"]["used"]
+
+
+def test_a_capture_is_proven_by_a_whole_dump_alone(debian: FakeHost) -> None:
+    found = capture(debian, b"makedumpfile" + b"x" * 900 + END)
+    assert found["proven"] and not found["changed"]
+    # The writer was killed, and kdump-tools has named it complete all the same.
+    assert not capture(debian, b"makedumpfile" + b"x" * 900)["proven"]
+    assert not capture(debian, b"")["proven"]
+    assert capture(debian, b"\x1f\x8b" + b"x" * 900, "dump.202611210837.gz")["proven"]
+
+
+def test_an_older_dump_proves_nothing(debian: FakeHost) -> None:
+    capture(debian, b"makedumpfile" + END)
+    os.utime(debian.path(f"{FOLDER}/dump.202611210837"), (4990, 4990))
+    assert not observe(debian)["capture"]["used"]["proven"]
+
+
+@pytest.mark.parametrize("path", [INITRD, CONFIG])
+def test_what_was_built_since_was_not_measured(debian: FakeHost, path: str) -> None:
+    capture(debian, b"makedumpfile" + END)
+    os.utime(debian.path(path), (6000, 6000))
+    assert observe(debian)["capture"]["used"]["changed"]

@@ -269,8 +269,22 @@ def test_auto_keeps_what_the_host_was_booted_with_if_it_is_enough_and_no_waste(
     for value in ("96M", "208M", "512M", "1G"):
         reserve(debian, f"crashkernel={value}", f"crashkernel={value}")
         assert chosen(debian) == ["128M"]
-    reserve(debian, "crashkernel=200M,high", "crashkernel=160M,high")
+    # What it takes below 4 GiB counts too.
+    reserve(debian, "crashkernel=160M,high", "crashkernel=160M,high")
     assert chosen(debian) == ["128M"]
+    reserve(debian, "crashkernel=144M", "crashkernel=144M")
+    debian.put("/sys/kernel/kexec_crash_size", "0\n")
+    assert chosen(debian) == ["128M"], "the kernel could not reserve it"
+
+
+def test_auto_replaces_what_the_next_kernel_would_reject(debian: FakeHost) -> None:
+    reserve(debian, "", "crashkernel=128M crashkernel=64M,cma")
+    assert chosen(debian) == ["128M"]
+
+
+def test_settings_that_are_yet_to_be_written_count(debian: FakeHost) -> None:
+    result = plan(observe(debian), Wanted(options={"KDUMP_CMDLINE_APPEND": "nr_cpus=48"}))
+    assert result["errors"] == [] and "CPUs 47" in result["reasoning"][0]
 
 
 def test_auto_puts_right_what_the_host_was_not_booted_with_yet(debian: FakeHost) -> None:
@@ -300,6 +314,7 @@ def test_a_measured_capture_decides(debian: FakeHost) -> None:
     record = "kernel=6.1.0-2-amd64\nstarted=5000\nram=268000000\ntotal=200000000\nlowest=30000000\n"
     debian.put("/var/lib/kdump-fleet/capture-memory", record)
     debian.put("/var/crash/202611210837/dump.202611210837", "x")
+    os.utime(debian.path("/etc/default/kdump-tools"), (1000, 1000))
     result = plan(observe(debian), Wanted())
     assert "the last capture on this host used 226 MiB" in result["reasoning"][0]
     assert result["crashkernel"] == ["272M"] and "crashkernel" in result["step_names"]

@@ -145,6 +145,7 @@ def facts(**changes: t.Any) -> t.Dict[str, t.Any]:
 
 def used(mib: int, **changes: t.Any) -> t.Dict[str, t.Any]:
     plain = {"kernel": "6.1.0-2-amd64", "used": mib * MIB, "ram": 256 * MIB, "proven": True}
+    plain["changed"] = False
     return {**plain, **changes}
 
 
@@ -206,13 +207,29 @@ def test_a_capture_that_was_measured_replaces_the_estimate() -> None:
     assert (small["basis"], small["value"]) == ("measured", "96M")
 
 
-def test_another_kernel_is_measured_anew() -> None:
-    assert auto(facts(used=used(300, kernel="6.1.0-1-amd64")))["basis"] == "estimate"
+def test_what_was_measured_to_be_needed_is_not_forgotten() -> None:
+    for change in ({"kernel": "6.1.0-1-amd64"}, {"changed": True}, {"proven": False}):
+        larger = auto(facts(used=used(200, **change)))
+        assert (larger["basis"], larger["needed"]) == ("estimate", 200 * MIB)
+        assert "used 200 MiB, more than an estimate" in larger["reasoning"][0]
+        # But a small figure is no reason to take less.
+        assert auto(facts(used=used(60, **change)))["needed"] == auto(facts())["needed"]
 
 
-def test_a_capture_that_failed_makes_it_larger_but_never_smaller() -> None:
-    assert auto(facts(used=used(200, proven=False)))["needed"] == 200 * MIB
-    assert auto(facts(used=used(60, proven=False)))["needed"] == auto(facts())["needed"]
+def test_a_larger_initrd_since_is_not_what_was_measured() -> None:
+    initrd = {"packed": 60 * MIB, "plain": 0, "compression": "gzip", "unpacked": 180 * MIB}
+    estimate = auto(facts(initrd=initrd))["size"]
+    note = used(60, ram=128 * MIB, changed=True)
+    assert auto(facts(initrd=initrd, used=note))["size"] == estimate > 300 * MIB
+
+
+def test_a_reservation_that_has_captured_is_enough() -> None:
+    # With the low memory that x86 gives a capture kernel besides.
+    ram = 96 * MIB + 636 * 1024
+    assert auto(facts(used=used(60, ram=ram)))["value"] == "96M"
+    # Its dump is gone: the estimate is back, but what runs may stay.
+    gone = auto(facts(used=used(60, ram=ram, proven=False)))
+    assert gone["value"] == "128M" and gone["enough"] <= 96 * MIB
 
 
 def test_where_only_the_distribution_has_measured_its_default_is_the_least() -> None:
