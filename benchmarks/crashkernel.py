@@ -222,18 +222,26 @@ def _wait_until_armed(host: machine.Machine) -> None:
 
 
 def _wait_for_the_end(host: machine.Machine) -> str:
-    """Wait until the machine has gone down after its crash; return why there will be no dump, or ''."""
+    """Wait until the machine has gone down after its crash; return why there will be no dump, or ''.
+
+    :raises LabError: it ended in another way, or not at all, so that nothing was measured.
+    """
     deadline = time.monotonic() + CAPTURE_TIMEOUT
-    while host.running():
+    while True:
+        running = host.running()
         text = host.console.read_text(errors="replace")
         _before, _mark, after = text.partition("sysrq: Trigger a crash")
         for pattern in LOST:
             found = re.search(pattern, after)
             if found:
                 return found.group()
+        if not running:
+            break
         if time.monotonic() > deadline:
-            return f"not done after {CAPTURE_TIMEOUT} s"
+            raise common.LabError(f"no end after {CAPTURE_TIMEOUT} s: {host.failure()}")
         time.sleep(1)
+    if "reboot: " not in after:
+        raise common.LabError(f"the machine ended without the capture's reboot: {host.failure()}")
     return ""
 
 
@@ -275,14 +283,15 @@ class Book:
             [Trial(**row) for row in json.loads(path.read_text())] if path.exists() else []
         )
 
-    def find(self, suite: str, memory: int, size: int) -> Trial | None:
+    def find(self, prepared: Prepared, memory: int, size: int) -> Trial | None:
+        kernel = prepared.facts["kernel"]["release"]
         for found in self.trials:
-            if (found.suite, found.memory, found.size) == (suite, memory, size):
+            if found[:3] == (prepared.suite, memory, size) and found.kernel == kernel:
                 return found
         return None
 
     def captures(self, prepared: Prepared, memory: int, size: int) -> bool:
-        found = self.find(prepared.suite, memory, size)
+        found = self.find(prepared, memory, size)
         if found is None:
             found = trial(prepared, memory, size)
             with self.lock:
