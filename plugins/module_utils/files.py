@@ -6,13 +6,17 @@
 
 """A host's files: reading, and replacing whole files so that a reader sees the old or the new, never half."""
 
+import contextlib
 import glob as globbing
 import os
 import shutil
 import tempfile
+import time
 import typing as t
 
 from ansible_collections.kdump.fleet.plugins.module_utils.runner import CommandError, Runner
+
+TEMPORARY = ".kdump-fleet-"  # how the name of a file that is being written begins
 
 
 class Host:
@@ -27,9 +31,11 @@ class Host:
         return os.path.join(self.root, path.lstrip("/"))
 
     def read(self, path: str) -> t.Optional[str]:
-        """Return a text file's content, or None if it cannot be read: absent, no permission, not a file."""
+        """Return a text file's content as it is, or None if it cannot be read: absent, no permission, not a file."""
         try:
-            with open(self.path(path), encoding="utf-8", errors="surrogateescape") as handle:
+            with open(
+                self.path(path), encoding="utf-8", errors="surrogateescape", newline=""
+            ) as handle:
                 return handle.read()
         except OSError:
             return None
@@ -43,6 +49,15 @@ class Host:
         """Return a file's first bytes, or none if it cannot be read."""
         try:
             with open(self.path(path), "rb") as handle:
+                return handle.read(length)
+        except OSError:
+            return b""
+
+    def read_tail(self, path: str, length: int) -> bytes:
+        """Return a file's last bytes, or none if it cannot be read or is shorter."""
+        try:
+            with open(self.path(path), "rb") as handle:
+                handle.seek(-length, os.SEEK_END)
                 return handle.read(length)
         except OSError:
             return b""
@@ -97,11 +112,12 @@ class Host:
         # A link's target is replaced, not the link: an administrator put it there.
         target = os.path.realpath(self.path(path))
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(
-            prefix=".kdump-fleet-", dir=os.path.dirname(target)
-        )
+        _remove_left_over(os.path.dirname(target))
+        descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=os.path.dirname(target))
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as handle:
+            with os.fdopen(
+                descriptor, "w", encoding="utf-8", errors="surrogateescape", newline=""
+            ) as handle:
                 handle.write(text)
                 handle.flush()
                 os.fsync(handle.fileno())
@@ -115,7 +131,8 @@ class Host:
                 os.chmod(temporary, mode)
             os.replace(temporary, target)
         except BaseException:
-            os.unlink(temporary)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
             raise
         _sync_directory(os.path.dirname(target))
 
@@ -126,6 +143,14 @@ class Host:
         except FileNotFoundError:
             return
         _sync_directory(os.path.dirname(self.path(path)))
+
+
+def _remove_left_over(folder: str) -> None:
+    """Remove what writes that were killed have left in a folder; a write under way is younger."""
+    for path in globbing.glob(os.path.join(globbing.escape(folder), TEMPORARY + "*")):
+        with contextlib.suppress(OSError):
+            if time.time() - os.stat(path).st_mtime > 60:
+                os.unlink(path)
 
 
 def _sync_directory(path: str) -> None:

@@ -154,6 +154,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import
     Command,
     next_entry,
     select,
+    undecided,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.registry import detect, known
 from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import (
@@ -193,7 +194,7 @@ def wanted_values(host: Host, given: t.Sequence[str]) -> t.Tuple[t.List[str], t.
     facts = observe(host)
     found = crashkernel_values(Wanted(crashkernel=given[0]), facts)
     if found.problems or not found.values:
-        reasons = found.problems or found.reasoning
+        reasons = found.problems or [found.too_small or "; ".join(found.reasoning)]
         raise CrashkernelError("; ".join(reasons).replace("kdump_crashkernel", "value"))
     return found.values, found.reasoning
 
@@ -231,6 +232,8 @@ def main() -> None:
             values, reasoning = wanted_values(host, module.params["value"])
             for release in sorted({entry.kernel_release for entry in [*chosen, following]}):
                 check_values(values, ram, arch, release)
+            if scope == "ALL" and not following.own and following.crashkernel != values:
+                raise BootLoaderError(undecided(loader, following))
         changes = (
             loader.plan(host, values)
             if scope == "ALL"

@@ -71,7 +71,7 @@ def test_crashkernel_auto_says_how_it_came_to_its_figure(light: LightHost) -> No
     assert size % (16 << 20) == 0 and did["after"] == [f"{size >> 20}M"]
     assert did["bytes_reserved"] == 128 << 20
     assert did["reasoning"][0].startswith(f"auto: {size >> 20} MiB; an estimate of")
-    assert "it stays" in again["reasoning"][-1]
+    assert "they stay" in again["reasoning"][-1]
 
 
 def test_crashkernel_distro(light: LightHost) -> None:
@@ -89,6 +89,18 @@ def test_crashkernel_for_one_kernel_alone_is_refused_by_grub(light: LightHost) -
         result["failed"] and "there is no kernel '9.9' to boot; there are: 6.1.0-" in result["msg"]
     )
     assert light.snapshot() == before
+
+
+def test_crashkernel_refuses_a_next_boot_that_it_cannot_decide(light: LightHost) -> None:
+    light.write(
+        "/boot/grub/grub.cfg",
+        "### BEGIN /etc/grub.d/09_custom ###\nmenuentry 'mine' {\n\tlinux /boot/vmlinuz-6.1 root=x\n}\n"
+        "### END /etc/grub.d/09_custom ###\n" + (light.read("/boot/grub/grub.cfg") or ""),
+    )
+    before = light.snapshot()
+    result = light.module("crashkernel", {"value": ["256M"]})
+    assert result["failed"] and "boots 'mine', which its defaults do not decide" in result["msg"]
+    assert "back as it was" not in result["msg"] and light.snapshot() == before
 
 
 def test_crashkernel_absent(light: LightHost) -> None:

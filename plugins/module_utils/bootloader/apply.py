@@ -6,6 +6,7 @@
 
 """Do what a boot loader's plan says, see that it took, and put everything back if it did not."""
 
+import os
 import typing as t
 
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
@@ -13,7 +14,10 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import
     BootLoaderError,
     Change,
     Command,
+    FileChange,
+    next_entry,
     select,
+    undecided,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.runner import CommandError
@@ -45,21 +49,37 @@ def apply(
     :raises BootLoaderError: it did not take; the message says why and what state the host is in.
     """
     begun: t.List[Change] = []
+    # Which of two files is the younger one means something to EL's scripts.
+    times: t.Dict[str, t.Tuple[int, int]] = {}
     try:
         for change in changes:
+            if isinstance(change, FileChange) and host.exists(change.path):
+                found = os.stat(host.path(change.path))
+                times[change.path] = found.st_atime_ns, found.st_mtime_ns
+            known = loader.entries(host) if isinstance(change, Command) else None
             begun.append(change)
-            _do(host, change, back=False)
+            try:
+                _do(host, change, back=False)
+            except CommandError:
+                # What has done nothing needs no undoing, which would fail too.
+                if loader.entries(host) == known:
+                    begun.pop()
+                raise
         loader.regenerate(host)
-        wrong = [
-            entry
-            for entry in select(loader.entries(host), kernel)
-            if entry.crashkernel != list(values)
-        ]
+        entries = loader.entries(host)
+        wrong = [entry for entry in select(entries, kernel) if entry.crashkernel != list(values)]
         if wrong:
             raise BootLoaderError(
                 f"after the change, {wrong[0].title!r} still has crashkernel={' '.join(wrong[0].crashkernel) or '(none)'}; "
                 f"something outside of {loader.name}'s defaults sets it"
             )
+        following = next_entry(entries)
+        if (
+            kernel == "ALL"
+            and values
+            and (following is None or following.crashkernel != list(values))
+        ):
+            raise BootLoaderError(undecided(loader, following))
     except (CommandError, BootLoaderError, OSError) as exc:
         problems = []
         for change in reversed(begun):
@@ -69,7 +89,11 @@ def apply(
                 problems.append(str(again))
         try:
             loader.regenerate(host)
-        except CommandError as again:
+            # Not before: by them, zipl's bootmap is seen to be old.
+            for change in begun:
+                if isinstance(change, FileChange) and change.path in times:
+                    os.utime(host.path(change.path), ns=times[change.path])
+        except (CommandError, BootLoaderError, OSError) as again:
             problems.append(str(again))
         if problems:
             raise BootLoaderError(

@@ -141,21 +141,32 @@ def with_values(arguments: str, values: t.Sequence[str]) -> str:
 
     They take the place of the first such word, else they go to the end, before a ``--`` that begins init's own.
     """
+    if words(arguments) == list(values):
+        return arguments
     wanted = " ".join(KEYWORD + value for value in values)
-    pattern = re.compile(r"(?:(?<=\s)|^)" + KEYWORD + r"\S*(\s*)")
+    # A quote ends a word that began inside of it: dyndbg="file x +p crashkernel=1M".
+    pattern = re.compile(r"(?:(?<=\s)|^)" + KEYWORD + r"[^\s\"']*(\s*)")
     first = pattern.search(arguments)
     if first is None:
         if not wanted:
             return arguments
-        own = re.search(r"(?:^|\s)--(?:\s|$)", arguments)
+        own = re.search(r"(?:(?<=\s)|^)--(?=\s|$)", arguments)
         if own:
-            return f"{arguments[: own.start()]} {wanted}{arguments[own.start() :]}".lstrip()
+            return f"{arguments[: own.start()]}{wanted} {arguments[own.start() :]}"
         return f"{arguments.rstrip()} {wanted}".lstrip()
-    before = arguments[: first.start()]
-    after = pattern.sub("", arguments[first.start() :])
+    before, after = arguments[: first.start()], pattern.sub("", arguments[first.end() :])
     if wanted:
-        return before + wanted + (" " + after if after else "")
+        return before + wanted + (first.group(1) + after if after else "")
     return before + after if after else before.rstrip()
+
+
+def undecided(loader: BootLoader, following: t.Optional[Entry]) -> str:
+    """Return the message for a next boot that takes an entry which the loader's defaults do not decide."""
+    boots = repr(following.title) if following else "something else than Linux"
+    return (
+        f"crashkernel= cannot be set for the next boot: {loader.name} boots {boots}, "
+        "which its defaults do not decide (/etc/grub.d, or another system); choose an entry of this host's kernels"
+    )
 
 
 def differing(entries: t.Sequence[Entry], values: t.Sequence[str]) -> t.List[Entry]:

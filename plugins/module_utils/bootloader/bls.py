@@ -22,7 +22,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 FOLDER = "/boot/loader/entries"
 SUFFIX = ".conf"
 
-_FIELD = re.compile(r"^[ \t]*([^\s#]\S*)[ \t]+(.*?)[ \t]*$", re.MULTILINE)
+_FIELD = re.compile(r"^[ \t]*([^\s#]\S*)[ \t]+(.*?)[ \t\r]*$", re.MULTILINE)
 _VARIABLE = re.compile(r"(?<!\\)\$(\w+) ?")
 
 
@@ -79,7 +79,7 @@ def with_lines(text: str, key: str, values: t.Sequence[str]) -> str:
         value = pending.pop(0)
         return f"{match.group(1)}{value}{match.group(3)}" if value else ""
 
-    pattern = rf"^([ \t]*{re.escape(key)}[ \t]+)(.*?)([ \t]*(?:\n|\Z))"
+    pattern = rf"^([ \t]*{re.escape(key)}[ \t]+)(.*?)([ \t\r]*(?:\n|\Z))"
     after = re.sub(pattern, line, text, flags=re.MULTILINE)
     added = [f"{key} {value}\n" for value in pending if value]
     if added and after and not after.endswith("\n"):
@@ -92,8 +92,10 @@ def set_values(lines: t.Sequence[str], values: t.Sequence[str]) -> t.List[str]:
 
     They take the place of the first such word, else they go to the end, before a ``--`` that begins init's own.
     """
+    if words(" ".join(lines)) == list(values):
+        return list(lines)
     if not lines:
-        return [" ".join(KEYWORD + value for value in values)] if values else []
+        return [" ".join(KEYWORD + value for value in values)]
     place = len(lines) - 1
     for index, line in enumerate(lines):
         if words(line) or "--" in line.split():

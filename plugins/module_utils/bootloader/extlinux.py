@@ -65,9 +65,9 @@ if [ -n "${{U_BOOT_PARAMETERS:-}}" ] || [ ! -f /etc/kernel/cmdline ]; then
 fi
 """
 
-_LINE = re.compile(r"^([ \t]*)(\S+)([ \t]*)(.*?)([ \t]*)$", re.MULTILINE)
+_LINE = re.compile(r"^([ \t]*)(\S+)([ \t]*)(.*?)([ \t\r]*)$", re.MULTILINE)
 # What such menus start beside Linux.
-_FOREIGN = re.compile(r"memtest|memdisk|\.(?:c32|com|cbt|bin|bss|0)\Z", re.IGNORECASE)
+_FOREIGN = re.compile(r"memtest|memdisk|\.(?:c32|com|cbt|bin|bss)\Z|(?<!\d)\.0\Z", re.IGNORECASE)
 
 
 class Label(t.NamedTuple):
@@ -76,7 +76,8 @@ class Label(t.NamedTuple):
     name: str
     title: str
     kernel: str
-    append: t.Optional[str]
+    append: str  # its arguments, common ones included
+    written: t.Optional[str]  # its own line of them
     start: int  # of the arguments in the text; without any, where a line for them goes
     indent: str
 
@@ -86,9 +87,14 @@ def render_dropin(values: t.Sequence[str]) -> str:
     return _DROPIN_TEXT.format(strip=STRIP, words="".join(f" {KEYWORD}{value}" for value in values))
 
 
-def parse_config(text: str) -> t.Tuple[t.List[Label], str]:
-    """Return a menu's entries and the name of the one that it takes by itself."""
+def parse_config(text: str, syslinux: bool = False) -> t.Tuple[t.List[Label], str]:
+    """Return a menu's entries and the name of the one that it takes by itself.
+
+    :param syslinux: ``append`` above the entries is for all that have none, and ``append -`` stands for nothing.
+        U-Boot passes over the one and takes the other as it is.
+    """
     labels: t.List[Label] = []
+    common = ""
     default = timed_out = marked = ""
     for match in _LINE.finditer(text):
         keyword, value = match.group(2).lower(), match.group(4)
@@ -102,14 +108,20 @@ def parse_config(text: str) -> t.Tuple[t.List[Label], str]:
         elif keyword == "ontimeout" and not labels:
             timed_out = value
         elif keyword == "label":
-            labels.append(Label(value, value, "", None, 0, ""))
+            labels.append(Label(value, value, "", common, None, 0, ""))
         elif keyword in ("linux", "kernel") and labels:
             label = labels[-1]._replace(kernel=value)
-            if label.append is None:
+            if label.written is None:
                 label = label._replace(start=match.end(), indent=match.group(1))
             labels[-1] = label
-        elif keyword == "append" and labels:
-            labels[-1] = labels[-1]._replace(append=value, start=match.start(4))
+        elif keyword == "append":
+            arguments = "" if syslinux and value == "-" else value
+            if labels:
+                labels[-1] = labels[-1]._replace(
+                    append=arguments, written=value, start=match.start(4)
+                )
+            elif syslinux:
+                common = arguments
     names = [label.name for label in labels]
     # 'DEFAULT menu.c32' starts the menu, which then has a default of its own.
     return labels, next(
@@ -117,18 +129,17 @@ def parse_config(text: str) -> t.Tuple[t.List[Label], str]:
     )
 
 
-def edit(text: str, values: t.Sequence[str]) -> str:
+def edit(text: str, values: t.Sequence[str], syslinux: bool = False) -> str:
     """Return a menu in which every Linux entry that is no rescue entry has exactly these crashkernel= values."""
-    labels, _default = parse_config(text)
+    labels, _default = parse_config(text, syslinux)
     for label in sorted(labels, key=lambda item: item.start, reverse=True):
-        append = label.append or ""
-        if not _is_linux(label) or _is_rescue(label) or words(append) == list(values):
+        if not _is_linux(label) or _is_rescue(label) or words(label.append) == list(values):
             continue
-        after = with_values(append, values)
-        if label.append is None:
+        after = with_values(label.append, values) or ("-" if syslinux else "")
+        if label.written is None:
             text = f"{text[: label.start]}\n{label.indent}append {after}{text[label.start :]}"
         else:
-            text = text[: label.start] + after + text[label.start + len(append) :]
+            text = text[: label.start] + after + text[label.start + len(label.written) :]
     return text
 
 
@@ -137,8 +148,13 @@ def _is_linux(label: Label) -> bool:
 
 
 def _is_rescue(label: Label) -> bool:
-    arguments = (label.append or "").split()
+    arguments = label.append.split()
     return "single" in arguments or "rescue" in arguments or "(rescue target)" in label.title
+
+
+def _is_syslinux(host: Host) -> bool:
+    """Say whether the menu is read by syslinux, which is for PCs; U-Boot brings a device tree."""
+    return not host.exists("/proc/device-tree")
 
 
 def _switch(text: str) -> str:
@@ -168,12 +184,12 @@ class Extlinux(BootLoader):
             raise BootLoaderError(
                 f"none of {', '.join(CONFIGS)} can be read; are you root on the host (become: true)?"
             )
-        labels, default = parse_config(text)
+        labels, default = parse_config(text, _is_syslinux(host))
         return [
             Entry(
                 title=label.title,
                 kernel=label.kernel,
-                arguments=label.append or "",
+                arguments=label.append,
                 recovery=_is_rescue(label),
                 default=label.name == default,
                 release=release_of_flavour(host, label.kernel) or self._release(host, label.kernel),
@@ -203,7 +219,7 @@ class Extlinux(BootLoader):
                 f"{KEYWORD} in U_BOOT_CMDLINE_LINUX_DEFAULT of {U_BOOT_DEFAULTS} and run 'pbl --config' by hand"
             )
         before = host.read(path) or ""
-        after = edit(before, values)
+        after = edit(before, values, _is_syslinux(host))
         return [] if before == after else [FileChange(path, before, after)]
 
     def _tool(self, host: Host) -> str:

@@ -17,6 +17,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import
     Change,
     Entry,
     FileChange,
+    differing,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import KEYWORD
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
@@ -36,6 +37,9 @@ MKCONFIG_SCRIPTS = tuple(
     f"/usr/{folder}/{name}" for name in ("grub-mkconfig", "grub2-mkconfig") for folder in ("sbin", "bin")
 )  # fmt: skip
 
+# grub-mkconfig marks what each of its scripts wrote.
+MARK = "### BEGIN /etc/grub.d/"
+
 REGENERATE_TIMEOUT = 900  # seconds; os-prober on a host with many disks takes minutes
 
 _DROPIN_TEXT = """\
@@ -44,7 +48,7 @@ _DROPIN_TEXT = """\
 GRUB_CMDLINE_LINUX="$(printf '%s\\n' "${{GRUB_CMDLINE_LINUX:-}}" | {strip})"
 GRUB_CMDLINE_LINUX_DEFAULT="$(printf '%s\\n' "${{GRUB_CMDLINE_LINUX_DEFAULT:-}}" | {strip}){words}"
 """
-STRIP = "sed -E 's/(^|[[:space:]])crashkernel=[^[:space:]]*//g'"
+STRIP = "sed -E 's/(^|[[:space:]])crashkernel=[^[:space:]\"'\\'']*//g'"
 
 # What GRUB has while nobody touches a key: what grubenv sets, and nothing else of these.
 _KNOWN = frozenset(("next_entry", "saved_entry", "prev_saved_entry", "extra_cmdline"))
@@ -100,7 +104,7 @@ class _Menu:
         self.variables: t.Dict[str, str] = {}  # that it sets to something fixed
         self.leaves: t.List[_Leaf] = []
         self.default = "0"
-        # grub-mkconfig marks what each of its scripts wrote; a file without marks was written by hand.
+        # A file without marks was written by hand.
         self.marked = marked
         self.section = "" if marked else LINUX_SCRIPT
         # What each open brace or if belongs to, and whether GRUB goes there (None: not known).
@@ -247,10 +251,31 @@ def parse_config(text: str, environment: t.Mapping[str, str]) -> t.List[Entry]:
 
     :param environment: the variables of grubenv.
     """
-    menu = _Menu(environment, "### BEGIN /etc/grub.d/" in text)
+    menu = _Menu(environment, MARK in text)
     for line in text.splitlines():
         menu.read(line.strip())
     return menu.entries()
+
+
+def generated(host: Host, path: str) -> bool:
+    """Say whether grub-mkconfig wrote a menu."""
+    return MARK in (host.read(path) or "")
+
+
+def refuse_written_by_hand(
+    path: str, command: str, entries: t.Sequence[Entry], values: t.Sequence[str]
+) -> None:
+    """Refuse to lose what somebody wrote.
+
+    :param path: of a menu that grub-mkconfig did not write.
+    :param command: what would write it anew.
+    :raises BootLoaderError: it has not these crashkernel= values.
+    """
+    if differing(entries, values):
+        raise BootLoaderError(
+            f"{path} was written by hand, and {command!r}, which sets {KEYWORD}, would replace it; run that once "
+            f"yourself to have a menu made of {DEFAULTS}, or put {KEYWORD} into {path} by hand, and run this again"
+        )
 
 
 def plan_dropin(host: Host, values: t.Sequence[str]) -> t.List[Change]:
@@ -285,6 +310,10 @@ class Grub(BootLoader):
         return parse_config(text, grubenv.variables(host.read(ENVIRONMENT) or ""))
 
     def plan(self, host: Host, values: t.Sequence[str]) -> t.List[Change]:
+        entries = self.entries(host)
+        if not generated(host, CONFIG):
+            refuse_written_by_hand(CONFIG, "update-grub", entries, values)
+            return []
         return plan_dropin(host, values)
 
     def regenerate(self, host: Host) -> None:

@@ -28,12 +28,17 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.grub import
     DEFAULTS,
     REGENERATE_TIMEOUT,
     Grub,
+    generated,
     in_system_language,
     parse_config,
     plan_dropin,
     reads_dropins,
+    refuse_written_by_hand,
 )
-from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.grubby import Grubby
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.grubby import (
+    Grubby,
+    own_efi_config,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.shell_file import (
     set_crashkernel,
 )
@@ -47,9 +52,6 @@ PLACES = (
     ("grub-mkconfig", "/boot/grub/grub.cfg"),
     ("grub2-mkconfig", "/boot/grub/grub.cfg"),
     ("grub-mkconfig", "/boot/grub2/grub.cfg"),
-)
-EFI_CONFIGS = (
-    "/boot/efi/EFI/*/grub.cfg"  # the menu itself on EL 7, elsewhere a pointer to the other
 )
 
 
@@ -138,10 +140,9 @@ class GrubMkconfig(BootLoader):
         for tool, path in PLACES:
             if host.runner.which(tool) is None:
                 continue
-            if host.exists("/sys/firmware/efi"):
-                for efi in host.glob(EFI_CONFIGS):
-                    if "### BEGIN /etc/grub.d/" in (host.read(efi) or ""):
-                        return tool, efi
+            efi = own_efi_config(host)
+            if efi and generated(host, efi):
+                return tool, efi
             if host.exists(path):
                 return tool, path
         return None
@@ -159,6 +160,10 @@ class GrubMkconfig(BootLoader):
         return read_menu(host, self._found(host)[1])
 
     def plan(self, host: Host, values: t.Sequence[str]) -> t.List[Change]:
+        tool, path = self._found(host)
+        if not generated(host, path):
+            refuse_written_by_hand(path, f"{tool} -o {path}", self.entries(host), values)
+            return []
         if reads_dropins(host):
             # Read after /etc/default/grub, a file of our own has the last word.
             return plan_dropin(host, values)

@@ -38,9 +38,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import KEY
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 
 CONFIG = "/boot/grub2/grub.cfg"
-EFI_CONFIGS = (
-    "/boot/efi/EFI/*/grub.cfg"  # the menu itself on EL 8, elsewhere a pointer to the other one
-)
+EFI_LINK = "/etc/grub2-efi.cfg"
 ENVIRONMENT = "/boot/grub2/grubenv"
 DEFAULTS = "/etc/default/grub"
 INSTALL_SCRIPT = "/usr/lib/kernel/install.d/20-grub.install"
@@ -64,6 +62,18 @@ class _Menu(t.NamedTuple):
     def written(self) -> bool:
         """Say whether the entries were written out, for firmware that reads grub.cfg without the blscfg command."""
         return not _has_command(self.text)
+
+
+def own_efi_config(host: Host) -> str:
+    """Return the grub.cfg that this host's packages name for EFI, or ''.
+
+    It is the menu itself on EL 7 and 8. The EFI system partition may have menus of other systems, and old ones.
+    """
+    link = host.path(EFI_LINK)
+    if not host.exists("/sys/firmware/efi") or not os.path.islink(link):
+        return ""
+    path = os.path.normpath(os.path.join(os.path.dirname(EFI_LINK), os.readlink(link)))
+    return path if host.exists(path) else ""
 
 
 def _has_command(text: str) -> bool:
@@ -90,12 +100,12 @@ class Grubby(BootLoader):
             flag = re.search(
                 r"^\s*GRUB_ENABLE_BLSCFG=[\"']?true\b", host.read(DEFAULTS) or "", re.MULTILINE
             )
-            return bool(paths) and flag is not None
+            return (bool(paths) or os.geteuid() != 0) and flag is not None
         return any(_is_menu_of_entries(text) for text in texts)
 
     def _configs(self, host: Host) -> t.List[str]:
-        efi = host.glob(EFI_CONFIGS) if host.exists("/sys/firmware/efi") else []
-        return [*efi, CONFIG]
+        efi = own_efi_config(host)
+        return [CONFIG] if efi in ("", CONFIG) else [efi, CONFIG]
 
     def _menu(self, host: Host) -> _Menu:
         texts = [(path, host.read(path) or "") for path in self._configs(host)]
@@ -121,6 +131,10 @@ class Grubby(BootLoader):
     def entries(self, host: Host) -> t.List[Entry]:
         menu = self._menu(host)
         found = [self._entry(item, menu) for item in self._listed(host)]
+        if not found:
+            raise BootLoaderError(
+                f"no boot entry can be read in {bls.FOLDER}; are you root on the host (become: true)?"
+            )
         chosen = self._default(menu)
         default = 0
         for index, (item, entry) in enumerate(zip(self._listed(host), found)):
@@ -182,7 +196,7 @@ class Grubby(BootLoader):
         if chosen is not None:
             _refuse_unified(chosen)
         changes: t.List[Change] = []
-        changes += self._defaults(host, values, self._model(host, menu))
+        changes += self._defaults(host, values, entries, self._model(host, menu))
         for item in counted:
             text = bls.with_lines(
                 item.text, "options", self._options(menu, values, item.every("options"))
@@ -253,7 +267,9 @@ class Grubby(BootLoader):
         return sorted(name for name in names - {SHARED} if words(menu.environment.get(name, "")))
 
     @staticmethod
-    def _defaults(host: Host, values: t.Sequence[str], model: str) -> t.List[Change]:
+    def _defaults(
+        host: Host, values: t.Sequence[str], entries: t.Sequence[Entry], model: str
+    ) -> t.List[Change]:
         """Return the changes for kernels to come and for the next grub2-mkconfig.
 
         :param model: the arguments for a kernel that comes, where nothing says them yet.
@@ -262,9 +278,12 @@ class Grubby(BootLoader):
         after = text
         if text is not None:
             # The last of the names takes the words where there are none: grubby changes that one alone.
-            after = shell_file.set_crashkernel(
-                DEFAULTS, text, ("GRUB_CMDLINE_LINUX_DEFAULT", "GRUB_CMDLINE_LINUX"), values
-            )
+            names = ("GRUB_CMDLINE_LINUX_DEFAULT", "GRUB_CMDLINE_LINUX")
+            try:
+                after = shell_file.set_crashkernel(DEFAULTS, text, names, values)
+            except BootLoaderError:
+                if differing(entries, values):
+                    raise
         defaults = None if after == text else FileChange(DEFAULTS, text, after)
         takes_it = kernel_cmdline.PATH in (host.read(INSTALL_SCRIPT) or "")
         cmdline = kernel_cmdline.change(host, values, model, create=takes_it)

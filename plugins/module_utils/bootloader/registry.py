@@ -50,7 +50,15 @@ def known() -> str:
 
 def detect(host: Host) -> t.Optional[BootLoader]:
     """Return the boot loader that decides what the host boots, or None if it is none that we know."""
+    cmdline = host.read("/proc/cmdline")
+    # GRUB tells what it starts where it found it. A kernel that kexec started lacks the word too, so GRUB is left
+    # alone only for another loader that is there.
+    without_grub = cmdline is not None and "BOOT_IMAGE=" not in cmdline
+    grub: t.Optional[BootLoader] = None
     for loader in LOADERS:
-        if loader.present(host):
+        if not loader.present(host):
+            continue
+        if not (without_grub and isinstance(loader, (Grub, GrubMkconfig))):
             return loader
-    return None
+        grub = grub or loader
+    return grub

@@ -47,6 +47,7 @@ UKI_CONFIGURATION = "uki.conf"
 CONFIGURATION_FOLDERS = ("/etc/kernel", "/run/kernel", "/usr/local/lib/kernel", "/usr/lib/kernel")
 UKIFY_SCRIPT = "/usr/lib/kernel/install.d/60-ukify.install"
 REWRITER = "/etc/initramfs/post-update.d/systemd-boot"  # of Debian's package systemd-boot
+PROXMOX = "/etc/kernel/proxmox-boot-uuids"
 ADDON_STUBS = "/usr/lib/systemd/boot/efi/addon*.efi.stub"
 
 # What the add-on is built from, in the form that ukify reads; the add-on itself follows it.
@@ -187,7 +188,7 @@ def _pairs(text: str) -> t.Dict[str, str]:
 
 def _settings(text: str) -> t.Dict[str, str]:
     """Return the keys and values of loader.conf; the last of a key counts."""
-    return dict(re.findall(r"^[ \t]*([a-z-]+)[ \t]+(.*?)[ \t]*$", text, re.MULTILINE))
+    return dict(re.findall(r"^[ \t]*([a-z-]+)[ \t]+(.*?)[ \t\r]*$", text, re.MULTILINE))
 
 
 def _first(pairs: t.Mapping[str, str], *keys: str) -> str:
@@ -212,8 +213,8 @@ class SystemdBoot(BootLoader):
         return (
             host.exists(os.path.dirname(VARIABLES))
             and not host.glob(VARIABLES + "/*")
-            and not host.exists("/boot/grub/grub.cfg")
-            and not host.exists("/boot/grub2/grub.cfg")
+            # GRUB may be left over, and what it starts gets this.
+            and "BOOT_IMAGE=" not in (host.read("/proc/cmdline") or "")
             and any(host.glob(f"{place}/EFI/systemd/systemd-boot*.efi") for place in MOUNT_POINTS)
         )
 
@@ -232,6 +233,11 @@ class SystemdBoot(BootLoader):
 
     def _partitions(self, host: Host) -> t.List[str]:
         """Return where the ESP and, after it, an extended boot loader partition are mounted."""
+        if host.exists(PROXMOX):
+            raise BootLoaderError(
+                "the boot entries of this host are proxmox-boot-tool's, on partitions that it mounts for itself alone; "
+                f"set {KEYWORD} in {kernel_cmdline.PATH} by hand and run 'proxmox-boot-tool refresh'"
+            )
         mounted = {line.split()[1] for line in (host.read(MOUNTS) or "").splitlines() if " " in line}  # fmt: skip
         found = [place for place in MOUNT_POINTS if place in mounted and self._used(host, place)]
         for option in [] if found else ["--print-esp-path", "--print-boot-path"]:
@@ -276,12 +282,18 @@ class SystemdBoot(BootLoader):
                 image = pe.read(host.path(path), _SECTIONS)
                 if image and image.unified:
                     found.append(self._from_image(host, partition, path, image))
+        # What runs is ours even where it bears the machine ID from before a reset.
+        running = self._variable(host, "LoaderEntrySelected").lower()
+        for index, one in enumerate(found):
+            if running in one.names and (one.image or one.item):
+                found[index] = one._replace(entry=one.entry._replace(own=True))
         return sorted(found, key=functools.cmp_to_key(_compare))
 
     def _from_entry(self, host: Host, partition: str, item: bls.BlsEntry) -> t.Optional[_Candidate]:
         key = next((key for key in ("linux", "uki", "efi") if item.first(key)), "")
         path = partition + "/" + item.first(key).replace("\\", "/").lstrip("/")
-        if not key or not os.path.isfile(host.path(path)):
+        # Up to Python 3.7, isfile() raises on a NUL.
+        if not key or "\0" in path or not os.path.isfile(host.path(path)):
             return None  # systemd-boot passes over it too
         options = " ".join(item.every("options"))
         program = pe.read(host.path(path), _SECTIONS)

@@ -100,7 +100,7 @@ def _setting(line: str, at: int, section: _Section) -> None:
     if match is None:
         return
     key, value = match.group(2), match.group(3) or ""
-    start = at + (match.start(3) if match.group(3) is not None else len(line.rstrip("\n")))
+    start = at + (match.start(3) if match.group(3) is not None else len(line.rstrip("\r\n")))
     if value[:1] in ("'", '"'):
         start += 1
         value = value[1:].split(value[0], 1)[0]

@@ -16,7 +16,6 @@ from ansible_collections.kdump.fleet.plugins.module_utils.runner import (
     Runner,
     SystemRunner,
 )
-
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_tools import KdumpTools
 
 
@@ -108,6 +107,7 @@ function load_video {
     insmod all_video
   fi
 }
+### BEGIN /etc/grub.d/10_linux ###
 menuentry 'Debian GNU/Linux' --class debian $menuentry_id_option 'gnulinux-simple-1' {
     load_video
     if [ x$grub_platform = xxen ]; then insmod xzio; insmod lzopio; fi
@@ -125,6 +125,7 @@ submenu 'Advanced options for Debian GNU/Linux' $menuentry_id_option 'gnulinux-a
         linux    /boot/vmlinuz-6.1.0-1-amd64 root=UUID=1 ro quiet@NEXT@
     }
 }
+### END /etc/grub.d/10_linux ###
 """
 
 

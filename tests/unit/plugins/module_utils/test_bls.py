@@ -7,7 +7,10 @@ import typing as t
 import pytest
 
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader import bls, grubenv
-from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import BootLoaderError
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
+    BootLoaderError,
+    with_values,
+)
 
 TEXT = """\
 # an entry
@@ -48,6 +51,35 @@ EDITS: t.List[t.Tuple[t.List[str], str]] = [
 @pytest.mark.parametrize("values, expected", EDITS)
 def test_lines_change_in_place(values: t.List[str], expected: str) -> None:
     assert bls.with_lines(TEXT, "options", values) == expected
+
+
+def test_lines_may_end_as_on_windows() -> None:
+    found = entry("a", "linux /l\r\noptions root=x\r\ninitrd /i\r\n")
+    assert (found.first("linux"), found.first("options")) == ("/l", "root=x")
+    text = bls.with_lines(found.text, "options", bls.set_values(found.every("options"), ["1M"]))
+    assert text == "linux /l\r\noptions root=x crashkernel=1M\r\ninitrd /i\r\n"
+
+
+# What stands around the words stays, and what is right stays as it is.
+ARGUMENTS = [
+    ("a crashkernel=2M  b", "a crashkernel=2M  b", "a b"),
+    ("a\tcrashkernel=1M\tb\tc", "a\tcrashkernel=2M\tb\tc", "a\tb\tc"),
+    ('d="f x crashkernel=1M" ro', 'd="f x crashkernel=2M" ro', 'd="f x " ro'),
+    ("-- x", "crashkernel=2M -- x", "-- x"),
+    ("a  -- b", "a  crashkernel=2M -- b", "a  -- b"),
+    ("a crashkernel=1M b crashkernel=3M", "a crashkernel=2M b ", "a b "),
+    ("a --b", "a --b crashkernel=2M", "a --b"),
+]
+
+
+@pytest.mark.parametrize("before, one, none", ARGUMENTS)
+def test_other_arguments_stay(before: str, one: str, none: str) -> None:
+    assert (with_values(before, ["2M"]), with_values(before, [])) == (one, none)
+
+
+def test_words_that_are_right_over_all_lines_stay() -> None:
+    lines = ["root=x crashkernel=1G,high", "crashkernel=128M,low"]
+    assert bls.set_values(lines, ["1G,high", "128M,low"]) == lines
 
 
 def test_a_file_without_an_end_of_line_keeps_its_last_line() -> None:

@@ -47,6 +47,28 @@ def test_the_entry_that_is_taken(header: str, expected: str) -> None:
     assert parse_config(header + MENU)[1] == expected
 
 
+COMMON = "DEFAULT a\nAPPEND root=x ro\nLABEL a\n  KERNEL /vmlinuz-1\n  INITRD /i\nLABEL b\n  KERNEL /vmlinuz-2\n  APPEND -\n"
+
+
+def test_what_syslinux_appends_to_every_entry_is_kept() -> None:
+    assert [label.append for label in parse_config(COMMON, True)[0]] == ["root=x ro", ""]
+    after = edit(COMMON, ["1M"], True)
+    assert after == COMMON.replace("nuz-1\n", "nuz-1\n  append root=x ro crashkernel=1M\n").replace(
+        "APPEND -", "APPEND crashkernel=1M"
+    )
+    labels = parse_config(edit(after, [], True), True)[0]
+    assert [label.append for label in labels] == ["root=x ro", ""]
+
+
+def test_a_kernel_whose_release_ends_in_zero_is_linux() -> None:
+    text = "label a\n kernel /vmlinuz-6.0\n append x\nlabel b\n kernel pxelinux.0\n append y\n"
+    assert edit(text, ["1M"]) == text.replace(" x", " x crashkernel=1M")
+
+
+def test_u_boot_passes_over_what_stands_above_the_entries() -> None:
+    assert [label.append for label in parse_config(COMMON)[0]] == ["", "-"]
+
+
 def test_a_mark_inside_of_an_entry_counts_for_a_menu() -> None:
     text = "DEFAULT menu.c32\n" + MENU.replace(
         "\tkernel", "\tmenu default\n\tMENU LABEL ^Bee\n\tkernel"

@@ -47,6 +47,32 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     assert os.listdir(host.path("/etc")) == ["x"]
 
 
+def test_what_a_killed_write_left_goes_with_the_next_one(host: FakeHost) -> None:
+    host.put("/etc/.kdump-fleet-old", "half", mtime=1000)
+    host.put("/etc/.kdump-fleet-young", "half")
+    host.write("/etc/x", "new")
+    assert sorted(os.listdir(host.path("/etc"))) == [".kdump-fleet-young", "x"]
+
+
+def test_lines_may_end_as_on_windows(host: FakeHost) -> None:
+    host.write("/x", "a\r\nb\n")
+    with open(host.path("/x"), "rb") as handle:
+        assert handle.read() == b"a\r\nb\n"
+    assert host.read("/x") == "a\r\nb\n"
+
+
+def test_a_failed_write_whose_new_file_is_gone_says_why(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(path: str, _target: str) -> None:
+        os.unlink(path)
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "replace", lose)
+    with pytest.raises(OSError, match="Input/output"):
+        host.write("/x", "new")
+
+
 def test_pending_restores_what_was_there_first(host: FakeHost) -> None:
     host.put("/etc/a", "one")
     pending.keep(host, "/etc/a", "one", "two")

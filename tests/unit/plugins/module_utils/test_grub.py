@@ -9,7 +9,10 @@ import typing as t
 
 import pytest
 
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.apply import apply
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
+    BootLoaderError,
+    Command,
     FileChange,
     differing,
     next_entry,
@@ -20,6 +23,8 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.grub import
     parse_config,
     render_dropin,
 )
+from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
+from ansible_collections.kdump.fleet.plugins.module_utils.runner import CommandError
 from ansible_collections.kdump.fleet.tests.unit.plugins.conftest import GRUB_CFG, FakeHost
 
 TEXT = GRUB_CFG.replace("@NEXT@", " crashkernel=256M")
@@ -77,6 +82,7 @@ def test_no_entry() -> None:
 
 
 SOURCED = [
+    (["1M"], 'foo="x crashkernel=2M" root=/dev/a', "", 'foo="x" root=/dev/a crashkernel=1M|'),
     ([], "quiet crashkernel=384M-:128M", "console=ttyS0", "quiet|console=ttyS0"),
     (["256M"], "quiet crashkernel=384M-:128M", "", "quiet crashkernel=256M|"),
     (["256M"], "", "crashkernel=1 a=b crashkernel=2 c", " crashkernel=256M| a=b c"),
@@ -105,6 +111,51 @@ def test_the_dropin_does_in_a_shell_what_it_says(
         check=True,
     )
     assert done.stdout.decode() == expected
+
+
+def test_a_menu_written_by_hand_is_not_replaced(debian: FakeHost) -> None:
+    entry = "menuentry 'mine' {\n linux /boot/vmlinuz-6.1 root=x crashkernel=1M\n}\n"
+    debian.put("/boot/grub/grub.cfg", entry)
+    assert Grub().plan(debian, ["1M"]) == []
+    with pytest.raises(BootLoaderError, match="written by hand"):
+        Grub().plan(debian, ["2M"])
+
+
+def test_a_next_boot_that_the_defaults_do_not_decide_is_refused(debian: FakeHost) -> None:
+    debian.put(
+        "/boot/grub/grub.cfg",
+        "### BEGIN /etc/grub.d/09_custom ###\nmenuentry 'mine' {\n linux /boot/vmlinuz-6.1 root=x\n}\n"
+        + TEXT,
+    )
+    loader = Still()
+    with pytest.raises(BootLoaderError, match="boots 'mine', which its defaults do not decide"):
+        apply(debian, loader, [], ["256M"])
+    apply(debian, loader, [], ["256M"], "6.1.0-1-amd64")
+
+
+class Still(Grub):
+    """It leaves the menu as it is."""
+
+    def regenerate(self, host: Host) -> None:
+        del host
+
+
+@pytest.mark.parametrize("works", [False, True])
+def test_a_command_that_failed_is_undone_where_it_did_something(
+    debian: FakeHost, works: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: t.List[str] = []
+
+    def run(argv: t.Sequence[str], *_rest: t.Any, **_named: t.Any) -> str:
+        ran.append(argv[0])
+        if works and argv[0] == "do":
+            debian.put("/boot/grub/grub.cfg", TEXT.replace("256M", "1M"))
+        raise CommandError("no")
+
+    monkeypatch.setattr(debian, "run", run)
+    with pytest.raises(BootLoaderError):
+        apply(debian, Still(), [Command(["do"], ["undo"], "", "", "")], ["2M"])
+    assert ran == (["do", "undo"] if works else ["do"])
 
 
 def test_plan_writes_a_dropin_once(debian: FakeHost) -> None:

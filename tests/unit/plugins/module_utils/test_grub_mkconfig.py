@@ -166,6 +166,37 @@ def test_a_menu_of_boot_entries_is_not_ours(tmp_path: t.Any) -> None:
     assert not GrubMkconfig().present(host)
 
 
+def test_a_menu_that_another_system_left_on_the_efi_partition_is_passed_over(
+    tmp_path: t.Any,
+) -> None:
+    host = host_of("arch", tmp_path)
+    host.put("/sys/firmware/efi/fw_platform_size", "64\n")
+    host.put(
+        "/boot/efi/EFI/centos/grub.cfg", SECTION.format(_entry("old", "/vmlinuz-3", "root=old"))
+    )
+    assert "old" not in [entry.title for entry in GrubMkconfig().entries(host)]
+
+
+def test_a_menu_written_by_hand_is_not_replaced(tmp_path: t.Any) -> None:
+    host = host_of("arch", tmp_path)
+    host.put("/boot/grub/grub.cfg", _entry("mine", "/vmlinuz-1", "root=special crashkernel=1M"))
+    assert GrubMkconfig().plan(host, ["1M"]) == []
+    with pytest.raises(BootLoaderError, match="written by hand"):
+        GrubMkconfig().plan(host, ["2M"])
+
+
+def test_grub_that_did_not_start_the_kernel_leaves_it_to_another_loader(tmp_path: t.Any) -> None:
+    host = host_of("arch", tmp_path)
+    host.put("/boot/extlinux/extlinux.conf", "label a\n linux /vmlinuz-1\n append root=x\n")
+    names = []
+    for cmdline in ("BOOT_IMAGE=/vmlinuz root=x", "root=x"):
+        host.put("/proc/cmdline", cmdline)
+        names.append(getattr(detect(host), "name", None))
+    host.remove("/boot/extlinux/extlinux.conf")
+    names.append(getattr(detect(host), "name", None))
+    assert names == ["grub-mkconfig", "extlinux", "grub-mkconfig"]
+
+
 def test_suse_without_pbl_and_with_loader_type_none(tmp_path: t.Any) -> None:
     host = host_of("sles16-on-xfs-and-efi", tmp_path)
     assert not GrubMkconfig().present(host)

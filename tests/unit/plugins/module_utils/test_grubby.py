@@ -238,11 +238,66 @@ def test_hosts_without_entries_are_left_to_others(tmp_path: t.Any) -> None:
     assert not LOADER.present(host)
 
 
-def test_without_root_it_says_so(tmp_path: t.Any) -> None:
+def test_entries_that_cannot_be_read(tmp_path: t.Any) -> None:
+    host = made("el9-grubby", tmp_path)
+    for path in host.glob(f"{hosts.ENTRIES}/*.conf"):
+        host.remove(path)
+    with pytest.raises(BootLoaderError, match="are you root"):
+        LOADER.entries(host)
+
+
+def test_a_menu_that_another_system_left_on_the_efi_partition_is_passed_over(
+    tmp_path: t.Any,
+) -> None:
+    host = made("el8-uefi-grubby", tmp_path)
+    host.put("/boot/efi/EFI/centos/grub.cfg", "blscfg\n")
+    host.put("/boot/efi/EFI/centos/grubenv", hosts.block(kernelopts="root=old"))
+    assert settle(host, LOADER, ["300M"])
+    assert "300M" not in (host.read("/boot/efi/EFI/centos/grubenv") or "")
+    assert "300M" in (host.read("/boot/efi/EFI/redhat/grubenv") or "")
+    os.unlink(host.path("/etc/grub2-efi.cfg"))
+    assert not LOADER.present(host)
+
+
+def test_a_default_file_that_cannot_be_edited_is_refused_until_the_entries_are_right(
+    tmp_path: t.Any,
+) -> None:
+    host = made("el9-grubby", tmp_path)
+    settle(host, LOADER, ["300M"])
+    text = (host.read("/etc/default/grub") or "").replace("crashkernel=300M ", "")
+    host.put("/etc/default/grub", text + "cat >/dev/null <<X\nX\n")
+    assert LOADER.plan(host, ["300M"]) == []
+    with pytest.raises(BootLoaderError, match="/etc/default/grub"):
+        LOADER.plan(host, ["1M"])
+
+
+def test_what_was_younger_is_so_after_it_was_put_back(
+    tmp_path: t.Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = made("el9-grubby", tmp_path)
+    os.utime(host.path("/etc/kernel/cmdline"), (1000, 1000))
+    os.utime(host.path("/etc/default/grub"), (2000, 2000))
+
+    failures = [BootLoaderError("no")]
+
+    def fail(_self: Grubby, _host: FakeHost) -> None:
+        if failures:
+            raise failures.pop()
+
+    monkeypatch.setattr(Grubby, "regenerate", fail)
+    with pytest.raises(BootLoaderError):
+        settle(host, LOADER, ["300M"])
+    assert host.mtime("/etc/kernel/cmdline") == 1000
+    assert host.mtime("/etc/default/grub") == 2000
+
+
+def test_without_root_it_says_so(tmp_path: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
     host = made("el9-grubby", tmp_path)
     os.unlink(host.path("/boot/grub2/grub.cfg"))
-    os.unlink(host.path("/boot/efi/EFI/redhat/grub.cfg"))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert not LOADER.present(host)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert LOADER.present(host), "it is in a folder that only root may look into"
     # A folder stands for a file that cannot be read, for tests may run as root.
     os.mkdir(host.path("/boot/grub2/grub.cfg"))
     assert LOADER.present(host)

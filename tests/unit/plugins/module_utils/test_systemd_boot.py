@@ -129,7 +129,33 @@ def test_without_the_firmwares_variables_files_tell(make: t.Any) -> None:
     host.put("/boot/efi/EFI/systemd/systemd-bootx64.efi", "boot")
     assert LOADER.present(host)
     host.put("/boot/grub/grub.cfg", "")
+    assert LOADER.present(host), "GRUB is left over"
+    host.put("/proc/cmdline", "BOOT_IMAGE=/vmlinuz root=UUID=1\n")
     assert not LOADER.present(host)
+
+
+def test_what_runs_is_ours_after_the_machine_id_was_reset(make: t.Any) -> None:
+    host = make(DEBIAN)
+    for path in host.glob("/boot/efi/loader/entries/*.conf"):
+        host.put(path, (host.read(path) or "") + "machine-id 0123\n")
+    assert not any(entry.counts for entry in LOADER.entries(host))
+    host.put(f"{VARIABLES}/LoaderEntrySelected-{GUID}", variable("debian-6.12.10-amd64.conf"))
+    counting = [entry.kernel_release for entry in LOADER.entries(host) if entry.counts]
+    assert counting == ["6.12.10-amd64"]
+
+
+def test_a_kernel_with_a_nul_in_its_name_is_passed_over(make: t.Any) -> None:
+    host = make(DEBIAN)
+    before = LOADER.entries(host)
+    host.put("/boot/efi/loader/entries/zero.conf", "title x\nlinux /x\0y\noptions root=UUID=1\n")
+    assert LOADER.entries(host) == before
+
+
+def test_proxmox_keeps_its_partitions_to_itself(make: t.Any) -> None:
+    host = make(DEBIAN)
+    host.put("/etc/kernel/proxmox-boot-uuids", "1234-ABCD\n")
+    with pytest.raises(BootLoaderError, match="proxmox-boot-tool refresh"):
+        LOADER.entries(host)
 
 
 def test_the_order_of_the_menu(make: t.Any) -> None:
@@ -233,6 +259,24 @@ def test_a_new_cmdline_file_does_not_pass_on_the_machines_identity(make: t.Any) 
     set_values(host, "300M")
     text = host.read("/etc/kernel/cmdline") or ""
     assert "systemd.machine_id" not in text and "crashkernel=300M" in text
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ("ro\n# last\n", "ro crashkernel=300M\n# last\n"),
+        ("# was crashkernel=1M\nro\n", "# was crashkernel=1M\nro crashkernel=300M\n"),
+        ("# all", "# all\ncrashkernel=300M\n"),
+        ("ro -- init\nquiet\n", "ro crashkernel=300M -- init\nquiet\n"),
+        ("ro\ncrashkernel=1M crashkernel=2M,low quiet\n", "ro\ncrashkernel=300M quiet\n"),
+    ],
+)
+def test_comments_in_the_cmdline_file_stay_comments(make: t.Any, before: str, after: str) -> None:
+    host = make(DEBIAN)
+    host.put("/etc/kernel/cmdline", before)
+    set_values(host, "300M")
+    assert host.read("/etc/kernel/cmdline") == after
+    assert LOADER.plan(host, ["300M"]) == []
 
 
 def test_a_vendors_cmdline_is_the_base(make: t.Any) -> None:

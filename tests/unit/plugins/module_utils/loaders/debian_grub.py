@@ -34,7 +34,12 @@ def update_grub(host: FakeHost, argv: t.List[str]) -> Result:
     text = GRUB_CFG.replace("root=UUID=1 ro quiet@NEXT@", f"root=UUID=1 ro {words}")
     text = text.replace("ro single", f"ro single {always}".rstrip())
     if host.exists("/boot/vmlinuz-6.1.0-3-amd64"):
-        text += f"menuentry 'Debian, with Linux 6.1.0-3-amd64' {{\n  linux /boot/vmlinuz-6.1.0-3-amd64 root=UUID=1 ro {words}\n}}\n"
+        end = "### END "
+        text = text.replace(
+            end,
+            f"menuentry 'Debian, with Linux 6.1.0-3-amd64' {{\n  linux /boot/vmlinuz-6.1.0-3-amd64 root=UUID=1 ro {words}\n}}\n"
+            + end,
+        )
     # As grub-mkconfig does: beside it, then in its place.
     host.put("/boot/grub/grub.cfg.new", text)
     os.replace(host.path("/boot/grub/grub.cfg.new"), host.path("/boot/grub/grub.cfg"))

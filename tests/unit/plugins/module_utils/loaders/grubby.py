@@ -173,6 +173,7 @@ def link_environment(host: FakeHost) -> None:
     """Have the block in the EFI partition, as EL 8 does on UEFI."""
     os.makedirs(host.path("/boot/grub2"))
     os.symlink("../efi/EFI/redhat/grubenv", host.path("/boot/grub2/grubenv"))
+    os.symlink("../boot/efi/EFI/redhat/grub.cfg", host.path("/etc/grub2-efi.cfg"))
 
 
 EL8_FILES = {

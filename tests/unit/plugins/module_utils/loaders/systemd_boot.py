@@ -260,7 +260,7 @@ IMAGES = Scenario(
     tools={"kernel-install": unused, "ukify": ukify},
     add_kernel=add_image,
     kernels=2,
-    verified="systemd-boot and ukify 257.13-1~deb13u1 of Debian 13, in a virtual machine",
+    verified="systemd-boot, systemd-stub and ukify 257.13-1~deb13u1 of Debian 13, in a virtual machine that crashed",
 )
 
 SCENARIOS = [DEBIAN, COUNTED, IMAGES]
