@@ -9,7 +9,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help setup prerequisites demo test test-fast bench-crashkernel clean
+.PHONY: help setup prerequisites demo test test-fast test-vm bench-crashkernel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,11 +23,14 @@ setup: prerequisites ## Make .venv, and link .collections so that kdump.fleet is
 demo: setup ## Deploy kdump on a real virtual machine, crash it, show the dump
 	@tests/tools/with-venv python -u tests/vm/demo.py
 
-test: setup ## Everything: lint, sanity, unit, integration, and the VM scenario
+test: setup ## Everything: lint, sanity, unit, integration, and two VM scenarios
 	@tests/tools/with-venv python -u tests/tools/gates.py --all
 
 test-fast: setup ## Everything but the VM
 	@tests/tools/with-venv python -u tests/tools/gates.py
+
+test-vm: setup ## All virtual machines that crash, GRUB on UEFI too (most of an hour)
+	@tests/tools/with-venv python -u tests/tools/scenarios.py
 
 bench-crashkernel: setup ## Find the smallest reservations that capture, in VMs that crash, beside distro and auto (hours)
 	@tests/tools/with-venv python -u benchmarks/crashkernel.py

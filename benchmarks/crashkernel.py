@@ -428,7 +428,7 @@ def table(cells: t.Sequence[Cell]) -> str:
 def plot(cells: t.Sequence[Cell]) -> str:
     """Return the table as a bar chart (SVG), which needs no library."""
     colours = {"distro": "#9aa5b1", "auto": "#2f7ed8", "smallest": "#3fa34d"}
-    left, bar, gap, scale = 130, 12, 14, 2.0
+    left, thick, gap, scale = 130, 12, 14, 2.0
     rows = []
     top = 40
     for cell in cells:
@@ -436,10 +436,10 @@ def plot(cells: t.Sequence[Cell]) -> str:
         for name, colour in colours.items():
             size = getattr(cell, name)
             rows.append(
-                f'<rect x="{left}" y="{top}" width="{size * scale:.0f}" height="{bar - 2}" fill="{colour}"/>'
+                f'<rect x="{left}" y="{top}" width="{size * scale:.0f}" height="{thick - 2}" fill="{colour}"/>'
                 f'<text x="{left + size * scale + 4:.0f}" y="{top + 9}" font-size="10">{size}</text>'
             )
-            top += bar
+            top += thick
         top += gap
     legend = "".join(
         f'<rect x="{left + index * 110}" y="12" width="10" height="10" fill="{colour}"/>'

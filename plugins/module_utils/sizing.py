@@ -314,8 +314,9 @@ def auto(facts: Facts) -> t.Dict[str, t.Any]:
     """Return the size that a host needs, and how it comes about.
 
     The keys: ``value`` for crashkernel=, ``size`` and ``needed`` in bytes, ``enough`` and ``most`` (a reservation
-    between them may stay; ``near`` is the upper bound for one that the host was not booted with yet), ``basis`` (estimate or measured), ``parts`` in MiB, ``reasoning`` in sentences, ``too_small``
-    (why the host cannot dump at all, or '').
+    between them may stay; ``near`` is the upper bound for one that the host was not booted with yet), ``basis``
+    (estimate or measured), ``parts`` in MiB, ``reasoning`` in sentences, ``too_small`` (why the host cannot dump at
+    all, or '').
     """
     page = facts["memory"]["page_size"]
     ram = facts["memory"]["total"]

@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
-from kdump_lab import common, image, machine
+from kdump_lab import common, efi, image, machine
 
 ONE_LINE = """\
 # deb https://commented.example/debian bookworm main
@@ -50,13 +51,49 @@ def test_sources_in_either_form() -> None:
 def test_a_mirror_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KDUMP_LAB_MIRROR", "https://own.example/debian")
     assert [source.line() for source in image.sources_for("trixie")] == [
-        "deb https://own.example/debian trixie main"
+        "deb [check-valid-until=no] https://own.example/debian trixie main"
     ]
 
 
 def test_an_unknown_image_is_named() -> None:
     with pytest.raises(common.LabError, match="there are: bookworm, trixie"):
         image.ensure("potato")
+
+
+def test_an_unknown_way_to_boot_is_named() -> None:
+    with pytest.raises(common.LabError, match="there are: bios, uefi, systemd-boot"):
+        image.ensure("trixie", "floppy")
+
+
+def test_a_machine_has_firmware_variables_of_its_own(tmp_path: Path) -> None:
+    spec, node = machine.Spec("node", disks=(64,)), machine.Machine(tmp_path)
+    disks = [tmp_path / "disk.qcow2", tmp_path / "data0.qcow2"]
+    bios = machine._argv(node, spec, disks, 2222, "tcg")
+    assert not [word for word in bios if "pflash" in word]
+    uefi = machine._argv(node, spec, disks, 2222, "tcg", tmp_path / "variables.fd")
+    flash = [word for word in uefi if word.startswith("if=pflash")]
+    assert "readonly=on" in flash[0] and f"file={machine.FIRMWARE}" in flash[0]
+    assert "readonly" not in flash[1] and f"file={tmp_path}/variables.fd" in flash[1]
+    assert [word.rpartition(",")[2] for word in uefi if "drive=disk" in word] == [
+        "bootindex=0",
+        "bootindex=1",
+    ]
+
+
+def test_an_esp_is_readable(tmp_path: Path) -> None:
+    """It is written into the disk's file, as the rest of the image is, and read back at its place."""
+    folder, disk, offset = tmp_path / "tree" / efi.MOUNT, tmp_path / "disk.raw", 1 << 20
+    (folder / "EFI/BOOT").mkdir(parents=True)
+    (folder / "EFI/BOOT/BOOTX64.EFI").write_text("loader")
+    with disk.open("wb") as handle:
+        handle.truncate(offset + efi.SIZE + (1 << 20))
+    efi.partition(tmp_path / "tree", disk, offset)
+    assert list(folder.iterdir()) == []
+    read = common.run(
+        ["mtype", "-i", f"{disk}@@{offset}", "::/EFI/BOOT/BOOTX64.EFI"],
+        env={**os.environ, "MTOOLS_SKIP_CHECK": "1"},
+    )
+    assert read == "loader"
 
 
 def test_addresses_depend_on_the_name_alone() -> None:

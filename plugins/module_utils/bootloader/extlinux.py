@@ -61,7 +61,7 @@ _DROPIN_TEXT = """\
 # Managed by Ansible (kdump.fleet): local changes are lost at its next run.
 # Takes every crashkernel= that the files before this one set, and sets the one of kdump_crashkernel.
 if [ -n "${{U_BOOT_PARAMETERS:-}}" ] || [ ! -f /etc/kernel/cmdline ]; then
-	U_BOOT_PARAMETERS="$(printf '%s\\n' "${{U_BOOT_PARAMETERS:-ro quiet}}" | {strip}){words}"
+    U_BOOT_PARAMETERS="$(printf '%s\\n' "${{U_BOOT_PARAMETERS:-ro quiet}}" | {strip}){words}"
 fi
 """
 

@@ -140,7 +140,9 @@ class _Menu:
             self._close()
         elif line == "}" and self.scopes:
             self._close()
-        elif self.live and not any(kind in ("function", "hiddenentry") for kind, _ in self.scopes):
+        elif self.live and not any(
+            kind in ("function", "hiddenentry") for kind, _state in self.scopes
+        ):
             self._command(line)
 
     def _truth(self, line: str) -> t.Optional[bool]:

@@ -31,6 +31,13 @@ def main() -> int:
     )
     up.add_argument("name")
     up.add_argument("--suite", choices=image.SUITES, default="bookworm")
+    for parser_of_one in (build, up):
+        parser_of_one.add_argument(
+            "--boot",
+            choices=tuple(image.BOOTS),
+            default="bios",
+            help="GRUB by BIOS, GRUB by UEFI, or systemd-boot",
+        )
     up.add_argument(
         "--memory", type=int, default=machine.Spec._field_defaults["memory"], help="MiB"
     )
@@ -62,14 +69,14 @@ def main() -> int:
 
 def act(args: argparse.Namespace) -> int:
     if args.action == "image":
-        print(image.ensure(args.suite).folder)
+        print(image.ensure(args.suite, args.boot).folder)
     elif args.action == "up":
         if bool(args.network) != bool(args.address):
             raise common.LabError("--network and --address go together")
         spec = machine.Spec(
             args.name, args.memory, args.cpus, tuple(args.disk), args.network, args.address
         )
-        made = machine.create(spec, image.ensure(args.suite), args.machines / args.name)
+        made = machine.create(spec, image.ensure(args.suite, args.boot), args.machines / args.name)
         print(json.dumps(made.inventory_vars()))
     elif args.action == "down":
         machine.Machine(args.machines / args.name).remove()
@@ -88,7 +95,7 @@ def act(args: argparse.Namespace) -> int:
             found = machine.Machine(folder.parent)
             state = found.state
             print(
-                f"{found.name}\t{state['suite']}\tport {state['port']}\t{'up' if found.running() else 'down'}"
+                f"{found.name}\t{state['suite']}\t{state['boot']}\tport {state['port']}\t{'up' if found.running() else 'down'}"
             )
     return 0
 

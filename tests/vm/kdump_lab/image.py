@@ -16,12 +16,21 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from . import common
+from . import common, efi
 
-SUITES = ("bookworm", "trixie")
+SUITES = ("bookworm", "trixie", "forky")
 DISK_SIZE = 6 << 30  # bytes; the file is sparse
 PARTITION_OFFSET = 1 << 20  # bytes; GRUB's core image lies between the boot sector and here
+GPT_END = 1 << 20  # bytes at the end of the disk, where GPT keeps its second table
 ROOT_UUID = "6b64756d-7066-4c65-8574-000000000001"
+
+# How a machine comes to its kernel, and the packages that do it: GRUB by BIOS or UEFI, or systemd-boot, which
+# needs UEFI.
+BOOTS = {
+    "bios": ("grub-pc",),
+    "uefi": ("grub-efi-amd64",),
+    "systemd-boot": ("systemd-boot", "systemd-boot-efi"),
+}
 
 # What a Debian server has after installation. No kdump package: installing it is the role's job.
 PACKAGES = (
@@ -30,7 +39,6 @@ PACKAGES = (
     "ca-certificates",
     "dbus",
     "e2fsprogs",
-    "grub-pc",
     "initramfs-tools",
     "iproute2",
     "kmod",
@@ -56,12 +64,15 @@ DHCP=ipv4
 LinkLocalAddressing=ipv6
 """
 
-GRUB_DEFAULTS = """\
+CONSOLE = "console=tty0 console=ttyS0,115200"
+ARGUMENTS = f"root=UUID={ROOT_UUID} ro {CONSOLE} quiet"
+
+GRUB_DEFAULTS = f"""\
 GRUB_DEFAULT=0
 GRUB_TIMEOUT=0
 GRUB_DISTRIBUTOR=Debian
 GRUB_CMDLINE_LINUX_DEFAULT="quiet"
-GRUB_CMDLINE_LINUX="console=tty0 console=ttyS0,115200"
+GRUB_CMDLINE_LINUX="{CONSOLE}"
 GRUB_TERMINAL=console
 """
 
@@ -69,10 +80,12 @@ GRUB_TERMINAL=console
 GRUB_CFG = """\
 set timeout=0
 search --no-floppy --fs-uuid --set=root {uuid}
+### BEGIN /etc/grub.d/10_linux ###
 menuentry 'Debian GNU/Linux' {{
-    linux /boot/vmlinuz-{kernel} root=UUID={uuid} ro console=tty0 console=ttyS0,115200 quiet
+    linux /boot/vmlinuz-{kernel} {arguments}
     initrd /boot/initrd.img-{kernel}
 }}
+### END /etc/grub.d/10_linux ###
 """
 
 # They exist only while the image's own initrd is built; what the role builds later must not see them.
@@ -89,8 +102,12 @@ class Source(t.NamedTuple):
     signed_by: str = ""
 
     def line(self) -> str:
-        options = f"[signed-by={self.signed_by}] " if self.signed_by else ""
-        return f"deb {options}{self.uri} {self.suite} main"
+        # A mirror that was frozen on some day, as many CI mirrors are, goes on serving lists of testing that
+        # have expired. Signatures are checked all the same.
+        options = "check-valid-until=no" + (
+            f" signed-by={self.signed_by}" if self.signed_by else ""
+        )
+        return f"deb [{options}] {self.uri} {self.suite} main"
 
 
 def parse_sources(text: str) -> list[Source]:
@@ -167,6 +184,7 @@ class Image(t.NamedTuple):
 
     suite: str
     folder: Path
+    boot: str = "bios"
 
     @property
     def disk(self) -> Path:
@@ -177,13 +195,16 @@ class Image(t.NamedTuple):
         return self.folder / "vmlinuz"
 
 
-def ensure(suite: str) -> Image:
+def ensure(suite: str, boot: str = "bios") -> Image:
     """Return the image of a suite, built at the first use or when what goes into it has changed.
 
+    :param boot: one of BOOTS.
     :raises LabError: it cannot be built; the message has the end of the build log.
     """
     if suite not in SUITES:
         raise common.LabError(f"No image is called {suite!r}; there are: {', '.join(SUITES)}")
+    if boot not in BOOTS:
+        raise common.LabError(f"No image boots by {boot!r}; there are: {', '.join(BOOTS)}")
     keys = common.keys()
     sources = sources_for(suite)
     proxies = proxy_lines()
@@ -195,21 +216,24 @@ def ensure(suite: str) -> Image:
             proxies,
             keys.public(keys.client),
             keys.public(keys.host),
+            *([] if boot == "bios" else [boot, Path(efi.__file__).read_text()]),
         ]
     )
     digest = hashlib.sha256(ingredients.encode()).hexdigest()[:16]
-    folder = common.cache_dir() / "images" / f"{suite}-{digest}"
+    name = suite if boot == "bios" else f"{suite}-{boot}"
+    folder = common.cache_dir() / "images" / f"{name}-{digest}"
     folder.parent.mkdir(exist_ok=True)
-    lock = folder.parent / f"{suite}-{digest}.lock"
-    with common.locked(lock, f"another run builds the {suite} image"):
+    lock = folder.parent / f"{name}-{digest}.lock"
+    image = Image(suite, folder, boot)
+    with common.locked(lock, f"another run builds the {name} image"):
         if not folder.exists():
-            with common.step(f"building the {suite} image from Debian's packages"):
-                _build(Image(suite, folder), sources, proxies, keys)
-    return Image(suite, folder)
+            with common.step(f"building the {name} image from Debian's packages"):
+                _build(image, sources, proxies, keys)
+    return image
 
 
 def _build(image: Image, sources: list[Source], proxies: str, keys: common.Keys) -> None:
-    common.need("mmdebstrap", "mke2fs", "sfdisk", "qemu-img")
+    common.need("mmdebstrap", "mke2fs", "sfdisk", "qemu-img", "mkfs.vfat", "mcopy")
     if os.geteuid() != 0:
         raise common.LabError(
             "Building an image needs root (file owners); run it as root once, it is cached then."
@@ -221,10 +245,11 @@ def _build(image: Image, sources: list[Source], proxies: str, keys: common.Keys)
     root.chmod(0o755)
     try:
         tree = root / "tree"
-        _bootstrap(image.suite, tree, sources, log)
+        _bootstrap(image, tree, sources, log)
         kernel = _customise(tree, sources, proxies, keys)
         shutil.copyfile(tree / "boot" / f"vmlinuz-{kernel}", work / "vmlinuz")
-        _disk(tree, work / "disk.raw", log)
+        _boot_loader(image.boot, tree, kernel)
+        _disk(image.boot, tree, work / "disk.raw", log)
         work.rename(image.folder)
     except BaseException as exc:
         shown = common.tail(log, 30)
@@ -238,13 +263,13 @@ def _build(image: Image, sources: list[Source], proxies: str, keys: common.Keys)
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _bootstrap(suite: str, tree: Path, sources: list[Source], log: Path) -> None:
+def _bootstrap(image: Image, tree: Path, sources: list[Source], log: Path) -> None:
     common.run(
         [
             "mmdebstrap",
             "--mode=root",
             "--variant=minbase",
-            f"--include={','.join(PACKAGES)}",
+            f"--include={','.join((*PACKAGES, *BOOTS[image.boot]))}",
             "--dpkgopt=path-exclude=/usr/share/man/*",
             "--dpkgopt=path-exclude=/usr/share/locale/*",
             # An initrd with every driver takes most of a minute to unpack under emulation; the
@@ -252,7 +277,7 @@ def _bootstrap(suite: str, tree: Path, sources: list[Source], log: Path) -> None
             '--essential-hook=mkdir -p "$1/etc/initramfs-tools/conf.d" "$1/usr/share/initramfs-tools/modules.d"'
             f' && echo MODULES=list > "$1/{BUILD_FILES[0]}"'
             f' && printf "virtio_pci\\nvirtio_blk\\nvirtio_net\\next4\\n" > "$1/{BUILD_FILES[1]}"',
-            suite,
+            image.suite,
             str(tree),
             *(source.line() for source in sources),
         ],
@@ -271,8 +296,6 @@ def _customise(tree: Path, sources: list[Source], proxies: str, keys: common.Key
         "etc/fstab": f"UUID={ROOT_UUID} / ext4 errors=remount-ro 0 1\n",
         "etc/apt/sources.list": "".join(source.line() + "\n" for source in sources),
         "etc/apt/apt.conf.d/99lab": proxies,
-        "etc/default/grub": GRUB_DEFAULTS,
-        "boot/grub/grub.cfg": GRUB_CFG.format(uuid=ROOT_UUID, kernel=kernel),
         "etc/systemd/network/80-lab.network": NETWORK,
         "etc/ssh/ssh_host_ed25519_key.pub": keys.public(keys.host) + "\n",
         "root/.ssh/authorized_keys": keys.public(keys.client) + "\n",
@@ -305,6 +328,24 @@ def _customise(tree: Path, sources: list[Source], proxies: str, keys: common.Key
     common.run(
         ["chroot", str(tree), "systemctl", "mask", "apt-daily.timer", "apt-daily-upgrade.timer"]
     )
+    return kernel
+
+
+def _boot_loader(boot: str, tree: Path, kernel: str) -> None:
+    if boot != "bios":
+        with (tree / "etc/fstab").open("a") as handle:
+            handle.write(efi.FSTAB)
+    if boot == "systemd-boot":
+        efi.systemd_boot(tree, kernel, ARGUMENTS)
+        return
+    (tree / "etc/default/grub").write_text(GRUB_DEFAULTS)
+    (tree / "boot/grub").mkdir(exist_ok=True)
+    (tree / "boot/grub/grub.cfg").write_text(
+        GRUB_CFG.format(uuid=ROOT_UUID, kernel=kernel, arguments=ARGUMENTS)
+    )
+    if boot == "uefi":
+        efi.grub(tree, ROOT_UUID)
+        return
     modules = tree / "boot/grub/i386-pc"
     shutil.copytree(tree / "usr/lib/grub/i386-pc", modules, dirs_exist_ok=True)
     common.run(
@@ -318,32 +359,48 @@ def _customise(tree: Path, sources: list[Source], proxies: str, keys: common.Key
             *GRUB_CORE_MODULES,
         ]
     )
-    return kernel
 
 
-def _disk(tree: Path, disk: Path, log: Path) -> None:
-    """Write a bootable disk without loop devices: partition table, file system and GRUB by offset."""
+def _disk(boot: str, tree: Path, disk: Path, log: Path) -> None:
+    """Write a bootable disk without loop devices: partition table, file systems and GRUB by offset."""
     with disk.open("wb") as handle:
         handle.truncate(DISK_SIZE)
-    start = PARTITION_OFFSET // 512
+    first = PARTITION_OFFSET
+    if boot == "bios":
+        root, size = first, DISK_SIZE - first
+        table = f"label: dos\nstart={root // 512}, type=83, bootable\n"
+    else:
+        root = first + efi.SIZE
+        size = DISK_SIZE - GPT_END - root
+        table = (
+            f"label: gpt\nstart={first // 512}, size={efi.SIZE // 512}, type=U\n"
+            f"start={root // 512}, size={size // 512}, type=L\n"
+        )
     subprocess.run(
         ["sfdisk", "--quiet", str(disk)],
-        input=f"label: dos\nstart={start}, type=83, bootable\n",
+        input=table,
         text=True,
         check=True,
         env={**os.environ, "PATH": common.search_path()},
     )
+    if boot != "bios":
+        efi.partition(tree, disk, first)
     common.run(
         [
             "mke2fs", "-q", "-F", "-t", "ext4", "-L", "root", "-U", ROOT_UUID,
             # Debian 12's GRUB cannot read what newer mke2fs turns on by default.
             "-O", "^metadata_csum_seed,^orphan_file",
-            "-d", str(tree), "-E", f"offset={PARTITION_OFFSET}",
-            str(disk), f"{(DISK_SIZE - PARTITION_OFFSET) // 1024}k",
+            "-d", str(tree), "-E", f"offset={root}",
+            str(disk), f"{size // 1024}k",
         ],
         log=log,
         env={**os.environ, "PATH": common.search_path()},
     )  # fmt: skip
+    if boot == "bios":
+        _boot_sector(tree, disk)
+
+
+def _boot_sector(tree: Path, disk: Path) -> None:
     # GRUB's boot sector loads the core image from sector 1 unless told otherwise, and the core
     # image loads its rest from sector 2: what grub-install would write, byte for byte by default.
     boot = (tree / "usr/lib/grub/i386-pc/boot.img").read_bytes()

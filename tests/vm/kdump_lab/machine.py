@@ -21,6 +21,9 @@ from . import common
 from .image import Image
 
 BOOT_TIMEOUT = 600  # seconds; 25 to 90 on an idle machine under emulation
+# UEFI firmware of Debian's package ovmf: its code, and the variables that a new machine starts with.
+FIRMWARE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 PROBE_TIMEOUT = (
     20  # seconds for a kernel's first line under KVM; it takes less than one where it works
 )
@@ -40,7 +43,7 @@ class Spec(t.NamedTuple):
 
 
 class Machine:
-    """A machine in its folder: ``disk.qcow2``, ``console.log``, ``machine.json``."""
+    """A machine in its folder: ``disk.qcow2``, ``console.log``, ``machine.json``; ``variables.fd`` with UEFI."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -74,6 +77,9 @@ class Machine:
             "-o", "StrictHostKeyChecking=yes",
             "-o", "BatchMode=yes",
             "-o", "IdentitiesOnly=yes",
+            # A guest that is reset says nothing to its connections; one that is busy may take its time.
+            "-o", "ServerAliveInterval=15",
+            "-o", "ServerAliveCountMax=8",
             "-i", str(common.keys().client),
         ]  # fmt: skip
 
@@ -182,7 +188,7 @@ def create(spec: Spec, image: Image, folder: Path) -> Machine:
         ) from exc
     try:
         with common.step(
-            f"booting {spec.name} ({image.suite}, {spec.memory} MiB, {accelerator(image)})"
+            f"booting {spec.name} ({image.suite}, {image.boot}, {spec.memory} MiB, {accelerator(image)})"
         ):
             _start(machine, spec, image)
             machine.wait_for_ssh()
@@ -214,11 +220,19 @@ def _start(machine: Machine, spec: Spec, image: Image) -> None:
     for number, size in enumerate(spec.disks):
         disks.append(folder / f"data{number}.qcow2")
         common.run(["qemu-img", "create", "-q", "-f", "qcow2", str(disks[-1]), f"{size}M"])
+    variables = None
+    if image.boot != "bios":
+        if not FIRMWARE.exists():
+            raise common.LabError(
+                f"{FIRMWARE} is not there; run 'make prerequisites' as root to install what the lab needs."
+            )
+        variables = folder / "variables.fd"
+        shutil.copyfile(VARIABLES, variables)
     host_key = " ".join(common.keys().public(common.keys().host).split()[:2])
     # The port is free now and may be taken a moment later by another run: QEMU says so, and we try again.
     for _attempt in range(START_ATTEMPTS):
         port = free_port()
-        argv = _argv(machine, spec, disks, port, accelerator(image))
+        argv = _argv(machine, spec, disks, port, accelerator(image), variables)
         with (folder / "qemu.log").open("ab") as log:
             process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -231,6 +245,7 @@ def _start(machine: Machine, spec: Spec, image: Image) -> None:
                     "start_time": _start_time(process.pid),
                     "port": port,
                     "suite": image.suite,
+                    "boot": image.boot,
                     "argv": argv,
                 }
             )
@@ -242,7 +257,18 @@ def _start(machine: Machine, spec: Spec, image: Image) -> None:
     raise common.LabError(f"QEMU did not start in {START_ATTEMPTS} attempts: {machine.failure()}")
 
 
-def _argv(machine: Machine, spec: Spec, disks: list[Path], port: int, accel: str) -> list[str]:
+def _argv(
+    machine: Machine,
+    spec: Spec,
+    disks: list[Path],
+    port: int,
+    accel: str,
+    variables: Path | None = None,
+) -> list[str]:
+    """Return QEMU's command line.
+
+    :param variables: the machine's own file of UEFI variables; None boots by BIOS.
+    """
     argv = [
         "qemu-system-x86_64",
         "-name", spec.name,
@@ -258,10 +284,16 @@ def _argv(machine: Machine, spec: Spec, disks: list[Path], port: int, accel: str
         "-device", f"virtio-net-pci,netdev=user0,mac={mac(spec.name, 0)}",
         "-device", "virtio-rng-pci",
     ]  # fmt: skip
+    if variables:
+        argv += [
+            "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={FIRMWARE}",
+            "-drive", f"if=pflash,format=raw,unit=1,file={variables}",
+        ]  # fmt: skip
     for number, disk in enumerate(disks):
         argv += [
             "-drive", f"file={disk},format=qcow2,if=none,id=disk{number},discard=unmap,cache=unsafe",
-            "-device", f"virtio-blk-pci,drive=disk{number}",
+            # The firmware starts from the first disk, without a look at the network.
+            "-device", f"virtio-blk-pci,drive=disk{number},bootindex={number}",
         ]  # fmt: skip
     if spec.network:
         # A multicast group that never leaves the loopback: any number of machines, no privileges.

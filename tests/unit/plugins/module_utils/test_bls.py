@@ -128,10 +128,10 @@ VERSIONS: t.List[t.Tuple[str, str, bool, int]] = [
 ]
 
 
-@pytest.mark.parametrize("one, two, plus, expected", VERSIONS)
-def test_versions_compare_as_in_grub(one: str, two: str, plus: bool, expected: int) -> None:
-    assert bls.compare_versions(one, two, plus) == expected
-    assert bls.compare_versions(two, one, plus) == -expected
+@pytest.mark.parametrize("left, right, plus, expected", VERSIONS)
+def test_versions_compare_as_in_grub(left: str, right: str, plus: bool, expected: int) -> None:
+    assert bls.compare_versions(left, right, plus) == expected
+    assert bls.compare_versions(right, left, plus) == -expected
 
 
 def test_grub_lists_the_newest_first_and_rescue_last() -> None:

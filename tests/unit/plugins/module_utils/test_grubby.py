@@ -200,7 +200,9 @@ def test_a_written_menu_that_is_older_than_the_entries_is_written_again(tmp_path
             host.write(change.path, change.after or "")
     assert "crashkernel=300M" in (host.read(path) or "")
     changes = LOADER.plan(host, ["300M"])
-    assert [t.cast("Command", change).argv[0] for change in changes] == ["grub2-mkconfig"]
+    assert [isinstance(change, Command) and change.argv[0] for change in changes] == [
+        "grub2-mkconfig"
+    ]
     assert settle(host, LOADER, ["300M"])
     assert LOADER.plan(host, ["300M"]) == []
 

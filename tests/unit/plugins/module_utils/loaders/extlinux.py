@@ -23,14 +23,14 @@ READ_CONFIG = """\
 #!/bin/sh
 if [ -e /etc/default/u-boot ]
 then
-	. /etc/default/u-boot
+    . /etc/default/u-boot
 fi
 for file in /usr/share/u-boot-menu/conf.d/*.conf /etc/u-boot-menu/conf.d/*.conf
 do
-	if [ -e "${file}" ]
-	then
-		. "${file}"
-	fi
+    if [ -e "${file}" ]
+    then
+        . "${file}"
+    fi
 done
 """
 OLD_UPDATE = "#!/bin/sh\n. /etc/default/u-boot\n"

@@ -190,7 +190,8 @@ COUNTED = Scenario(
         ),
         "/boot/loader/entries/rescue.conf": "title Rescue\nlinux /rescue/linux\noptions root=UUID=1\noptions systemd.unit=rescue.target\n",
         "/boot/rescue/linux": "kernel",
-        "/boot/loader/entries/hand.conf": "title By hand\nlinux\t/hand/linux\noptions root=UUID=1\noptions\tro crashkernel=64M quiet\noptions crashkernel=1M,low\n",
+        "/boot/loader/entries/hand.conf": "title By hand\nlinux\t/hand/linux\noptions root=UUID=1\n"
+        "options\tro crashkernel=64M quiet\noptions crashkernel=1M,low\n",
         "/boot/hand/linux": "kernel",
         "/boot/loader/entries/shell.conf": "title Shell\nefi /EFI/shell.efi\n",
         "/boot/EFI/shell.efi": "MZ",
