@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host on UEFI that was deployed and crashed: the kernel has what was asked for, and its dump can be read."""
+"""A host on UEFI whose kernel was updated and then crashed: the new kernel has the value, and its dump can be read."""
 
 import json
 import typing as t
@@ -24,6 +24,12 @@ def kernel(host: t.Any) -> str:
 
 def test_it_booted_by_uefi(host: t.Any) -> None:
     assert host.file("/sys/firmware/efi/efivars").is_directory
+
+
+def test_it_runs_the_kernel_of_the_update(host: t.Any, kernel: str) -> None:
+    before = json.loads(host.file("/root/update.json").content_string)["kernel_before"]
+    assert kernel != before
+    assert "cloud" in kernel
 
 
 def test_the_kernel_has_the_value_once(host: t.Any) -> None:

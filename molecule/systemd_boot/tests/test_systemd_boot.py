@@ -14,13 +14,6 @@ def test_systemd_boot_booted_it(host: t.Any) -> None:
     assert "Product: systemd-boot" in host.run("bootctl status --no-pager").stdout
 
 
-def test_it_runs_the_kernel_of_the_update(host: t.Any) -> None:
-    before = json.loads(host.file("/root/update.json").content_string)["kernel_before"]
-    kernel = host.check_output("uname -r")
-    assert kernel != before
-    assert "cloud" in kernel
-
-
 def test_both_kernels_have_the_value(host: t.Any) -> None:
     """Those that were there got it from the module, the new one from kernel-install."""
     lines = host.check_output("cat /boot/efi/loader/entries/*.conf").splitlines()
