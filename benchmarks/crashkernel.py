@@ -166,25 +166,12 @@ def trial(prepared: Prepared, memory: int, size: int) -> Trial:
 
 
 def _start(host: machine.Machine, prepared: Prepared, memory: int, size: int) -> None:
-    disk = host.folder / "disk.qcow2"
-    common.run(
-        [
-            "qemu-img",
-            "create",
-            "-q",
-            "-f",
-            "qcow2",
-            "-F",
-            "qcow2",
-            "-b",
-            str(prepared.folder / "disk.qcow2"),
-            str(disk),
-        ]
-    )
+    disk = machine.overlay(host, prepared.folder / "disk.qcow2", "qcow2")
     port = machine.free_port()
     words = f"root=UUID={image.ROOT_UUID} ro console=ttyS0,115200 panic=5 crashkernel={size}M"
     argv = [
-        "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,la57=off",
+        "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi",
+        "-cpu", machine.EMULATED_CPU,
         "-smp", "2", "-m", str(memory), "-display", "none", "-nodefaults", "-no-user-config",
         # The capture's reboot is the end of the trial.
         "-no-reboot",
@@ -196,17 +183,7 @@ def _start(host: machine.Machine, prepared: Prepared, memory: int, size: int) ->
         "-kernel", str(prepared.folder / "vmlinuz"), "-initrd", str(prepared.folder / "initrd.img"),
         "-append", words,
     ]  # fmt: skip
-    with (host.folder / "qemu.log").open("ab") as log:
-        process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
-    (host.folder / "machine.json").write_text(
-        json.dumps(
-            {"pid": process.pid, "start_time": machine._start_time(process.pid), "port": port}
-        )
-    )
-    key = " ".join(common.keys().public(common.keys().host).split()[:2])
-    (host.folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {key}\n")
+    machine.launch(host, argv, port, {})
 
 
 def _wait_until_armed(host: machine.Machine) -> None:
@@ -389,10 +366,7 @@ def with_memory(facts: dict[str, t.Any], memory: int) -> dict[str, t.Any]:
 
 def distro_size(facts: dict[str, t.Any]) -> int:
     """Return what the distribution's default reserves, in MiB."""
-    distribution = facts["distribution"]
-    value = sizing.distro_default(
-        distribution["id"], distribution["version"], facts["architecture"]
-    )
+    value = sizing.distro_value(facts)
     return parse_crashkernel(f"crashkernel={value}", facts["memory"]["total"]).size // sizing.MIB
 
 
