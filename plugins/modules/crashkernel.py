@@ -17,6 +17,7 @@ extends_documentation_fragment:
   - kdump.fleet._attributes
   - kdump.fleet._attributes.changing_module
   - kdump.fleet._attributes.actiongroup_kdump
+  - kdump.fleet._kernel_scope
 options:
   state:
     description:
@@ -32,13 +33,6 @@ options:
       - Required with O(state=present).
     type: list
     elements: str
-  kernel:
-    description:
-      - Whose arguments are set, V(ALL) for all of this host's kernels and those to come, V(DEFAULT) for the one that boots next,
-        or a kernel by its release or its path.
-      - A boot loader that gives all kernels the same arguments takes V(ALL) only.
-    type: str
-    default: ALL
 author:
   - The kdump.fleet authors (@kdump-fleet)
 """
@@ -147,20 +141,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.apply import apply
-from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
-    BootLoaderError,
-    Change,
-    Command,
-    next_entry,
-    select,
-    undecided,
-)
-from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.registry import detect, known
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader import setting
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import CRASHKERNEL
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import BootLoaderError
 from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import (
     CrashkernelError,
     check_values,
-    words,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.observe import (
@@ -169,19 +155,9 @@ from ansible_collections.kdump.fleet.plugins.module_utils.observe import (
     reserved,
     system_ram,
 )
-from ansible_collections.kdump.fleet.plugins.module_utils.plan import Wanted, crashkernel_values
+from ansible_collections.kdump.fleet.plugins.module_utils.plan import crashkernel_values
 from ansible_collections.kdump.fleet.plugins.module_utils.runner import CommandError, SystemRunner
-
-
-def shown(change: Change) -> t.Dict[str, str]:
-    """Return a change as Ansible shows it with --diff."""
-    name = change.what if isinstance(change, Command) else change.path
-    return {
-        "before_header": name,
-        "after_header": name,
-        "before": change.before or "",
-        "after": change.after or "",
-    }
+from ansible_collections.kdump.fleet.plugins.module_utils.wanted import Wanted
 
 
 def wanted_values(host: Host, given: t.Sequence[str]) -> t.Tuple[t.List[str], t.List[str]]:
@@ -210,58 +186,28 @@ def main() -> None:
         supports_check_mode=True,
     )
     host = Host(SystemRunner())
-    scope = module.params["kernel"]
-    cmdline = host.read("/proc/cmdline") or ""
-    running = words(cmdline)
     arch = host.ask(["uname", "-m"]) or ""
     ram = system_ram(host)
     values: t.List[str] = []
     reasoning = ["nothing is to be reserved"]
     try:
-        loader = detect(host)
-        if loader is None:
-            raise BootLoaderError(
-                f"no boot loader that kdump.fleet can drive was found (it knows {known()})"
-            )
-        entries = loader.entries(host)
-        following = next_entry(entries)
-        if following is None:
-            raise BootLoaderError(f"{loader.name} has no entry that boots a Linux kernel")
-        chosen = select(entries, scope)
+        target = setting.find(host, module.params["kernel"])
         if module.params["state"] == "present":
             values, reasoning = wanted_values(host, module.params["value"])
-            for release in sorted({entry.kernel_release for entry in [*chosen, following]}):
+            for release in sorted(
+                {entry.kernel_release for entry in [*target.chosen, target.following]}
+            ):
                 check_values(values, ram, arch, release)
-            if scope == "ALL" and not following.own and following.crashkernel != values:
-                raise BootLoaderError(undecided(loader, following))
-        changes = (
-            loader.plan(host, values)
-            if scope == "ALL"
-            else loader.plan_kernels(host, values, chosen)
-        )
-        changed = bool(changes) or any(entry.crashkernel != values for entry in chosen)
-        before, after = following.crashkernel, following.crashkernel
-        if following in chosen:
-            after = values
-        if changed and not module.check_mode:
-            apply(host, loader, changes, values, scope)
-            following = next_entry(loader.entries(host)) or following
-            after = following.crashkernel
+        result = setting.settle(host, target, values, CRASHKERNEL, module.check_mode)
     except (CrashkernelError, BootLoaderError, CommandError, OSError) as exc:
         module.fail_json(msg=str(exc))
-    next_cmdline = " ".join("crashkernel=" + value for value in after)
+    next_cmdline = CRASHKERNEL.text(result["after"])
     module.exit_json(
-        changed=changed,
-        boot_loader=loader.name,
         value=values,
-        before=before,
-        after=after,
-        next_boot=crashkernel_facts(after, next_cmdline, ram, arch),
-        running=running,
+        next_boot=crashkernel_facts(result["after"], next_cmdline, ram, arch),
         bytes_reserved=reserved(host),
-        reboot_required=running != after,
         reasoning=reasoning,
-        diff=[shown(change) for change in changes],
+        **result,
     )
 
 

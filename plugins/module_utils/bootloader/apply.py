@@ -9,6 +9,10 @@
 import os
 import typing as t
 
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import (
+    CRASHKERNEL,
+    Argument,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoader,
     BootLoaderError,
@@ -40,6 +44,7 @@ def apply(
     changes: t.Sequence[Change],
     values: t.Sequence[str],
     kernel: str = "ALL",
+    argument: Argument = CRASHKERNEL,
 ) -> None:
     """Make the changes and see that every entry that they are for has the values; else put everything back.
 
@@ -67,19 +72,22 @@ def apply(
                 raise
         loader.regenerate(host)
         entries = loader.entries(host)
-        wrong = [entry for entry in select(entries, kernel) if entry.crashkernel != list(values)]
+        wrong = [
+            entry for entry in select(entries, kernel) if entry.values(argument) != list(values)
+        ]
         if wrong:
             raise BootLoaderError(
-                f"after the change, {wrong[0].title!r} still has crashkernel={' '.join(wrong[0].crashkernel) or '(none)'}; "
+                f"after the change, {wrong[0].title!r} still has {argument.shown(wrong[0].values(argument))}; "
                 f"something outside of {loader.name}'s defaults sets it"
             )
         following = next_entry(entries)
         if (
             kernel == "ALL"
             and values
-            and (following is None or following.crashkernel != list(values))
+            and (following is None or following.values(argument) != list(values))
         ):
-            raise BootLoaderError(undecided(loader, following))
+            title = following.title if following else None
+            raise BootLoaderError(undecided(loader.name, title, argument))
     except (CommandError, BootLoaderError, OSError) as exc:
         problems = []
         for change in reversed(begun):

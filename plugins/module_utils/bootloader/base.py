@@ -11,7 +11,10 @@ import os
 import re
 import typing as t
 
-from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import KEYWORD, words
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import (
+    CRASHKERNEL,
+    Argument,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 
 
@@ -43,10 +46,14 @@ class Entry(t.NamedTuple):
         """
         return self.own and not self.recovery
 
+    def values(self, argument: Argument) -> t.List[str]:
+        """Return the values of its words of an argument, in order."""
+        return argument.values(self.arguments)
+
     @property
     def crashkernel(self) -> t.List[str]:
         """Return the values of its crashkernel= words, in order."""
-        return words(self.arguments)
+        return self.values(CRASHKERNEL)
 
     @property
     def kernel_release(self) -> str:
@@ -93,17 +100,24 @@ class BootLoader(metaclass=abc.ABCMeta):
         """
 
     @abc.abstractmethod
-    def plan(self, host: Host, values: t.Sequence[str]) -> t.List[Change]:
-        """Return the changes after which exactly these crashkernel= values are set; none means no word.
+    def plan(
+        self, host: Host, values: t.Sequence[str], argument: Argument = CRASHKERNEL
+    ) -> t.List[Change]:
+        """Return the changes after which an argument has exactly these values; none means no word.
 
-        They cover every kernel that is installed and the default for those to come, and are done in this order.
-        Stopped after any of them, the host still boots, and a new plan() has the rest.
+        They cover every kernel that is installed and the default for those to come, and leave every other argument
+        alone. They are done in this order: stopped after any of them, the host still boots, and a new plan() has the
+        rest.
 
         :raises BootLoaderError: it cannot be done on this host; the message says why and the way out.
         """
 
     def plan_kernels(
-        self, host: Host, values: t.Sequence[str], chosen: t.Sequence[Entry]
+        self,
+        host: Host,
+        values: t.Sequence[str],
+        chosen: t.Sequence[Entry],
+        argument: Argument = CRASHKERNEL,
     ) -> t.List[Change]:
         """Return the changes after which just these entries have exactly these values.
 
@@ -112,10 +126,10 @@ class BootLoader(metaclass=abc.ABCMeta):
         paths = {entry.path for entry in chosen}
         if not all(paths):
             raise BootLoaderError(
-                f"{self.name} gives several kernels of this host the same arguments, so crashkernel= cannot be set for "
+                f"{self.name} gives several kernels of this host the same arguments, so {argument.label} cannot be set for "
                 "one of them; use 'kernel: ALL'"
             )
-        changes = self.plan(host, values)
+        changes = self.plan(host, values, argument)
         return [
             change for change in changes if isinstance(change, FileChange) and change.path in paths
         ]
@@ -136,42 +150,49 @@ def release_of(kernel: str) -> str:
     return match.group(1) if match else ""
 
 
-def with_values(arguments: str, values: t.Sequence[str]) -> str:
-    """Return a kernel's arguments with exactly these crashkernel= values; every other character stays.
+def with_values(arguments: str, values: t.Sequence[str], argument: Argument) -> str:
+    """Return a kernel's arguments with exactly these values of one of them; every other character stays.
 
-    They take the place of the first such word, else they go to the end, before a ``--`` that begins init's own.
+    They take the place of its first word, else they go to the end, before a ``--`` that begins init's own.
     """
-    if words(arguments) == list(values):
+    if argument.values(arguments) == list(values):
         return arguments
-    wanted = " ".join(KEYWORD + value for value in values)
-    # A quote ends a word that began inside of it: dyndbg="file x +p crashkernel=1M".
-    pattern = re.compile(r"(?:(?<=\s)|^)" + KEYWORD + r"[^\s\"']*(\s*)")
-    first = pattern.search(arguments)
-    if first is None:
+    wanted = argument.text(values)
+    places = argument.places(arguments)
+    if not places:
         if not wanted:
             return arguments
         own = re.search(r"(?:(?<=\s)|^)--(?=\s|$)", arguments)
         if own:
             return f"{arguments[: own.start()]}{wanted} {arguments[own.start() :]}"
         return f"{arguments.rstrip()} {wanted}".lstrip()
-    before, after = arguments[: first.start()], pattern.sub("", arguments[first.end() :])
-    if wanted:
-        return before + wanted + (first.group(1) + after if after else "")
-    return before + after if after else before.rstrip()
+    for start, end in reversed(places[1:]):
+        arguments = arguments[:start] + arguments[end:].lstrip()
+    start, end = places[0]
+    before, after = arguments[:start], arguments[end:].lstrip()
+    if not after:
+        return before + wanted if wanted else before.rstrip()
+    return before + wanted + arguments[end:] if wanted else before + after
 
 
-def undecided(loader: BootLoader, following: t.Optional[Entry]) -> str:
-    """Return the message for a next boot that takes an entry which the loader's defaults do not decide."""
-    boots = repr(following.title) if following else "something else than Linux"
+def undecided(name: str, title: t.Optional[str], argument: Argument = CRASHKERNEL) -> str:
+    """Return the message for a next boot that takes an entry which the boot loader's defaults do not decide.
+
+    :param name: of the boot loader.
+    :param title: of the entry; None for something else than Linux.
+    """
+    boots = "something else than Linux" if title is None else repr(title)
     return (
-        f"crashkernel= cannot be set for the next boot: {loader.name} boots {boots}, "
+        f"{argument.label} cannot be set for the next boot: {name} boots {boots}, "
         "which its defaults do not decide (/etc/grub.d, or another system); choose an entry of this host's kernels"
     )
 
 
-def differing(entries: t.Sequence[Entry], values: t.Sequence[str]) -> t.List[Entry]:
+def differing(
+    entries: t.Sequence[Entry], values: t.Sequence[str], argument: Argument = CRASHKERNEL
+) -> t.List[Entry]:
     """Return the entries that count and do not have exactly these values."""
-    return [entry for entry in entries if entry.counts and entry.crashkernel != list(values)]
+    return [entry for entry in entries if entry.counts and entry.values(argument) != list(values)]
 
 
 def select(entries: t.Sequence[Entry], kernel: str) -> t.List[Entry]:

@@ -15,8 +15,8 @@ import os
 import re
 import typing as t
 
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import Argument
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import with_values
-from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import KEYWORD, words
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 
 FOLDER = "/boot/loader/entries"
@@ -87,21 +87,23 @@ def with_lines(text: str, key: str, values: t.Sequence[str]) -> str:
     return after + "".join(added)
 
 
-def set_values(lines: t.Sequence[str], values: t.Sequence[str]) -> t.List[str]:
-    """Return the options lines with exactly these crashkernel= values on all of them together.
+def set_values(lines: t.Sequence[str], values: t.Sequence[str], argument: Argument) -> t.List[str]:
+    """Return the options lines with exactly these values of an argument on all of them together.
 
-    They take the place of the first such word, else they go to the end, before a ``--`` that begins init's own.
+    They take the place of its first word, else they go to the end, before a ``--`` that begins init's own.
     """
-    if words(" ".join(lines)) == list(values):
+    if argument.values(" ".join(lines)) == list(values):
         return list(lines)
     if not lines:
-        return [" ".join(KEYWORD + value for value in values)]
+        return [argument.text(values)]
     place = len(lines) - 1
     for index, line in enumerate(lines):
-        if words(line) or "--" in line.split():
+        if argument.values(line) or "--" in line.split():
             place = index
             break
-    return [with_values(line, values if at == place else []) for at, line in enumerate(lines)]
+    return [
+        with_values(line, values if at == place else [], argument) for at, line in enumerate(lines)
+    ]
 
 
 def references(options: str) -> t.List[str]:

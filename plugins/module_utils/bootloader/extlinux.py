@@ -19,6 +19,10 @@ import re
 import typing as t
 
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader import kernel_cmdline
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import (
+    CRASHKERNEL,
+    Argument,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoader,
     BootLoaderError,
@@ -29,16 +33,15 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import
     release_of,
     with_values,
 )
-from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.grub import STRIP
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.grub import dropin_text
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.grub_mkconfig import (
     loader_type,
     release_of_flavour,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.shell_file import (
-    set_crashkernel,
+    set_argument,
     value_of,
 )
-from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import KEYWORD, words
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 
 U_BOOT_CONFIG = "/boot/extlinux/extlinux.conf"
@@ -59,9 +62,9 @@ TIMEOUT = 300  # seconds
 # Without a setting, u-boot-update takes /etc/kernel/cmdline, and root= out of it; then that file is edited instead.
 _DROPIN_TEXT = """\
 # Managed by Ansible (kdump.fleet): local changes are lost at its next run.
-# Takes every crashkernel= that the files before this one set, and sets the one of kdump_crashkernel.
+# Takes every {label} that the files before this one set, and sets the one of {variable}.
 if [ -n "${{U_BOOT_PARAMETERS:-}}" ] || [ ! -f /etc/kernel/cmdline ]; then
-    U_BOOT_PARAMETERS="$(printf '%s\\n' "${{U_BOOT_PARAMETERS:-ro quiet}}" | {strip}){words}"
+    U_BOOT_PARAMETERS="$(printf '%s\\n' "${{U_BOOT_PARAMETERS:-ro quiet}}" | {sed}){words}"
 fi
 """
 
@@ -82,9 +85,9 @@ class Label(t.NamedTuple):
     indent: str
 
 
-def render_dropin(values: t.Sequence[str]) -> str:
-    """Return the drop-in of u-boot-menu that leaves exactly these crashkernel= values."""
-    return _DROPIN_TEXT.format(strip=STRIP, words="".join(f" {KEYWORD}{value}" for value in values))
+def render_dropin(values: t.Sequence[str], argument: Argument) -> str:
+    """Return the drop-in of u-boot-menu that leaves exactly these values of an argument."""
+    return dropin_text(_DROPIN_TEXT, values, argument)
 
 
 def parse_config(text: str, syslinux: bool = False) -> t.Tuple[t.List[Label], str]:
@@ -129,13 +132,15 @@ def parse_config(text: str, syslinux: bool = False) -> t.Tuple[t.List[Label], st
     )
 
 
-def edit(text: str, values: t.Sequence[str], syslinux: bool = False) -> str:
-    """Return a menu in which every Linux entry that is no rescue entry has exactly these crashkernel= values."""
+def edit(text: str, values: t.Sequence[str], argument: Argument, syslinux: bool = False) -> str:
+    """Return a menu in which every Linux entry that is no rescue entry has exactly these values of an argument."""
     labels, _default = parse_config(text, syslinux)
     for label in sorted(labels, key=lambda item: item.start, reverse=True):
-        if not _is_linux(label) or _is_rescue(label) or words(label.append) == list(values):
+        if not _is_linux(label) or _is_rescue(label):
             continue
-        after = with_values(label.append, values) or ("-" if syslinux else "")
+        if argument.values(label.append) == list(values):
+            continue
+        after = with_values(label.append, values, argument) or ("-" if syslinux else "")
         if label.written is None:
             text = f"{text[: label.start]}\n{label.indent}append {after}{text[label.start :]}"
         else:
@@ -206,20 +211,23 @@ class Extlinux(BootLoader):
         known = {os.path.basename(path) for path in host.glob("/usr/lib/modules/*") + host.glob("/lib/modules/*")}  # fmt: skip
         return known.pop() if len(known) == 1 else ""
 
-    def plan(self, host: Host, values: t.Sequence[str]) -> t.List[Change]:
+    def plan(
+        self, host: Host, values: t.Sequence[str], argument: Argument = CRASHKERNEL
+    ) -> t.List[Change]:
         path = self._config(host) or CONFIGS[0]
         tool = self._tool(host)
         if tool == U_BOOT_UPDATE:
-            return self._plan_u_boot_menu(host, values)
+            return self._plan_u_boot_menu(host, values, argument)
         if tool == ALPINE_UPDATE:
-            return self._plan_shell_file(host, ALPINE_DEFAULTS, "default_kernel_opts", values, "")
+            name = "default_kernel_opts"
+            return self._plan_shell_file(host, ALPINE_DEFAULTS, name, values, argument, "")
         if path == U_BOOT_CONFIG and loader_type(host) == "u-boot":
             raise BootLoaderError(
                 f"{path} is made by SUSE's pbl, which kdump.fleet cannot drive with U-Boot's own menu; set "
-                f"{KEYWORD} in U_BOOT_CMDLINE_LINUX_DEFAULT of {U_BOOT_DEFAULTS} and run 'pbl --config' by hand"
+                f"{argument.label} in U_BOOT_CMDLINE_LINUX_DEFAULT of {U_BOOT_DEFAULTS} and run 'pbl --config' by hand"
             )
         before = host.read(path) or ""
-        after = edit(before, values, _is_syslinux(host))
+        after = edit(before, values, argument, _is_syslinux(host))
         return [] if before == after else [FileChange(path, before, after)]
 
     def _tool(self, host: Host) -> str:
@@ -234,33 +242,42 @@ class Extlinux(BootLoader):
             return ALPINE_UPDATE
         return ""
 
-    def _plan_u_boot_menu(self, host: Host, values: t.Sequence[str]) -> t.List[Change]:
+    def _plan_u_boot_menu(
+        self, host: Host, values: t.Sequence[str], argument: Argument
+    ) -> t.List[Change]:
         if not any(DROPINS in (host.read(path) or "") for path in U_BOOT_SCRIPTS):
             # Before 4.1 it read that one file alone.
             return self._plan_shell_file(
-                host, U_BOOT_DEFAULTS, "U_BOOT_PARAMETERS", values, "ro quiet"
+                host, U_BOOT_DEFAULTS, "U_BOOT_PARAMETERS", values, argument, "ro quiet"
             )
         changes: t.List[Change] = []
         text = host.read(kernel_cmdline.PATH)
-        if text is not None and text.strip() and words(text) != list(values):
-            changes.append(
-                FileChange(kernel_cmdline.PATH, text, kernel_cmdline.in_text(text, values))
-            )
+        if text is not None and text.strip() and argument.values(text) != list(values):
+            edited = kernel_cmdline.in_text(text, values, argument)
+            changes.append(FileChange(kernel_cmdline.PATH, text, edited))
         paths = [U_BOOT_DEFAULTS, *host.glob(f"{VENDOR_DROPINS}/*.conf"), *host.glob(f"{DROPINS}/*.conf")]  # fmt: skip
-        others = any(KEYWORD in (host.read(path) or "") for path in paths if path != DROPIN)
-        before, after = host.read(DROPIN), render_dropin(values) if values or others else None
+        dropin = argument.dropin(DROPIN)
+        others = any(argument.named_in(host.read(path) or "") for path in paths if path != dropin)
+        before = host.read(dropin)
+        after = render_dropin(values, argument) if values or others else None
         if before != after:
-            changes.append(FileChange(DROPIN, before, after))
+            changes.append(FileChange(dropin, before, after))
         return changes
 
     def _plan_shell_file(
-        self, host: Host, path: str, name: str, values: t.Sequence[str], unset: str
+        self,
+        host: Host,
+        path: str,
+        name: str,
+        values: t.Sequence[str],
+        argument: Argument,
+        unset: str,
     ) -> t.List[Change]:
         before = host.read(path)
         try:
-            after = set_crashkernel(path, before or "", (name,), values, unset)
+            after = set_argument(path, before or "", (name,), values, argument, unset)
         except BootLoaderError:
-            if differing(self.entries(host), values):
+            if differing(self.entries(host), values, argument):
                 raise
             return []
         return [] if after == (before or "") else [FileChange(path, before, after)]

@@ -11,6 +11,10 @@ import re
 import typing as t
 
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader import grubenv
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import (
+    CRASHKERNEL,
+    Argument,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoader,
     BootLoaderError,
@@ -19,7 +23,6 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import
     FileChange,
     differing,
 )
-from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import KEYWORD
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 
 CONFIG = "/boot/grub/grub.cfg"
@@ -44,11 +47,10 @@ REGENERATE_TIMEOUT = 900  # seconds; os-prober on a host with many disks takes m
 
 _DROPIN_TEXT = """\
 # Managed by Ansible (kdump.fleet): local changes are lost at its next run.
-# Takes every crashkernel= that the files before this one set, and sets the one of kdump_crashkernel.
-GRUB_CMDLINE_LINUX="$(printf '%s\\n' "${{GRUB_CMDLINE_LINUX:-}}" | {strip})"
-GRUB_CMDLINE_LINUX_DEFAULT="$(printf '%s\\n' "${{GRUB_CMDLINE_LINUX_DEFAULT:-}}" | {strip}){words}"
+# Takes every {label} that the files before this one set, and sets the one of {variable}.
+GRUB_CMDLINE_LINUX="$(printf '%s\\n' "${{GRUB_CMDLINE_LINUX:-}}" | {sed})"
+GRUB_CMDLINE_LINUX_DEFAULT="$(printf '%s\\n' "${{GRUB_CMDLINE_LINUX_DEFAULT:-}}" | {sed}){words}"
 """
-STRIP = "sed -E 's/(^|[[:space:]])crashkernel=[^[:space:]\"'\\'']*//g'"
 
 # What GRUB has while nobody touches a key: what grubenv sets, and nothing else of these.
 _KNOWN = frozenset(("next_entry", "saved_entry", "prev_saved_entry", "extra_cmdline"))
@@ -57,9 +59,22 @@ _HYPERVISOR = r"(?:multiboot2?|xen_hypervisor)"
 _MODULE = r"(?:module2?|xen_module)"
 
 
-def render_dropin(values: t.Sequence[str]) -> str:
-    """Return the drop-in that leaves exactly these crashkernel= values on the command line."""
-    return _DROPIN_TEXT.format(strip=STRIP, words="".join(f" {KEYWORD}{value}" for value in values))
+def dropin_text(template: str, values: t.Sequence[str], argument: Argument) -> str:
+    """Return a drop-in that takes the words of an argument out of a variable and puts its own in.
+
+    :param template: with the fields label, variable, sed and words.
+    """
+    return template.format(
+        label=argument.label,
+        variable=argument.variable,
+        sed=argument.sed,
+        words="".join(f" {argument.word(value)}" for value in values),
+    )
+
+
+def render_dropin(values: t.Sequence[str], argument: Argument) -> str:
+    """Return the drop-in that leaves exactly these values of an argument on the command line."""
+    return dropin_text(_DROPIN_TEXT, values, argument)
 
 
 def reads_dropins(host: Host) -> t.Optional[bool]:
@@ -204,9 +219,8 @@ class _Menu:
     def _entry(self, path: str, arguments: str) -> Entry:
         title, identity = self.names[-1]
         for name, value in self.variables.items():
-            if KEYWORD in value:
-                literal = value.replace("\\", "\\\\")
-                arguments = re.sub(rf"\$(?:{name}\b|\{{{name}\}})", literal, arguments)
+            literal = value.replace("\\", "\\\\")
+            arguments = re.sub(rf"\$(?:{name}\b|\{{{name}\}})", literal, arguments)
         base = os.path.basename(path)
         recovery = (
             "(recovery mode)" in title
@@ -265,28 +279,33 @@ def generated(host: Host, path: str) -> bool:
 
 
 def refuse_written_by_hand(
-    path: str, command: str, entries: t.Sequence[Entry], values: t.Sequence[str]
+    path: str,
+    command: str,
+    entries: t.Sequence[Entry],
+    values: t.Sequence[str],
+    argument: Argument,
 ) -> None:
     """Refuse to lose what somebody wrote.
 
     :param path: of a menu that grub-mkconfig did not write.
     :param command: what would write it anew.
-    :raises BootLoaderError: it has not these crashkernel= values.
+    :raises BootLoaderError: it has not these values of an argument.
     """
-    if differing(entries, values):
+    if differing(entries, values, argument):
         raise BootLoaderError(
-            f"{path} was written by hand, and {command!r}, which sets {KEYWORD}, would replace it; run that once "
-            f"yourself to have a menu made of {DEFAULTS}, or put {KEYWORD} into {path} by hand, and run this again"
+            f"{path} was written by hand, and {command!r}, which sets {argument.label}, would replace it; run that once "
+            f"yourself to have a menu made of {DEFAULTS}, or put {argument.label} into {path} by hand, and run this again"
         )
 
 
-def plan_dropin(host: Host, values: t.Sequence[str]) -> t.List[Change]:
-    """Return the change of our drop-in, if it takes one."""
+def plan_dropin(host: Host, values: t.Sequence[str], argument: Argument) -> t.List[Change]:
+    """Return the change of our drop-in for an argument, if it takes one."""
+    dropin = argument.dropin(DROPIN)
     # Comments count too: a needless drop-in does no harm.
-    paths = [DEFAULTS] + [path for path in host.glob(DROPINS + "/*.cfg") if path != DROPIN]
-    needed = bool(values) or any(KEYWORD in (host.read(path) or "") for path in paths)
-    before, after = host.read(DROPIN), render_dropin(values) if needed else None
-    return [] if before == after else [FileChange(DROPIN, before, after)]
+    paths = [DEFAULTS] + [path for path in host.glob(DROPINS + "/*.cfg") if path != dropin]
+    needed = bool(values) or any(argument.named_in(host.read(path) or "") for path in paths)
+    before, after = host.read(dropin), render_dropin(values, argument) if needed else None
+    return [] if before == after else [FileChange(dropin, before, after)]
 
 
 class Grub(BootLoader):
@@ -311,12 +330,14 @@ class Grub(BootLoader):
             )
         return parse_config(text, grubenv.variables(host.read(ENVIRONMENT) or ""))
 
-    def plan(self, host: Host, values: t.Sequence[str]) -> t.List[Change]:
+    def plan(
+        self, host: Host, values: t.Sequence[str], argument: Argument = CRASHKERNEL
+    ) -> t.List[Change]:
         entries = self.entries(host)
         if not generated(host, CONFIG):
-            refuse_written_by_hand(CONFIG, "update-grub", entries, values)
+            refuse_written_by_hand(CONFIG, "update-grub", entries, values, argument)
             return []
-        return plan_dropin(host, values)
+        return plan_dropin(host, values, argument)
 
     def regenerate(self, host: Host) -> None:
         host.run(in_system_language(host, ["update-grub"]), timeout=REGENERATE_TIMEOUT)

@@ -16,6 +16,10 @@ import re
 import typing as t
 
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader import grubenv
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import (
+    CRASHKERNEL,
+    Argument,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoader,
     BootLoaderError,
@@ -39,9 +43,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.grubby impo
     Grubby,
     own_efi_config,
 )
-from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.shell_file import (
-    set_crashkernel,
-)
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.shell_file import set_argument
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 
 # In their order on the command line. The second one is not for recovery entries.
@@ -56,7 +58,7 @@ PLACES = (
 
 
 def plan_defaults(
-    host: Host, values: t.Sequence[str], entries: t.Sequence[Entry]
+    host: Host, values: t.Sequence[str], argument: Argument, entries: t.Sequence[Entry]
 ) -> t.List[Change]:
     """Return the change of /etc/default/grub, if it takes one.
 
@@ -64,9 +66,9 @@ def plan_defaults(
     """
     before = host.read(DEFAULTS) or ""
     try:
-        after = set_crashkernel(DEFAULTS, before, VARIABLES, values)
+        after = set_argument(DEFAULTS, before, VARIABLES, values, argument)
     except BootLoaderError:
-        if differing(entries, values):
+        if differing(entries, values, argument):
             raise
         return []
     return [] if before == after else [FileChange(DEFAULTS, before, after)]
@@ -159,15 +161,18 @@ class GrubMkconfig(BootLoader):
     def entries(self, host: Host) -> t.List[Entry]:
         return read_menu(host, self._found(host)[1])
 
-    def plan(self, host: Host, values: t.Sequence[str]) -> t.List[Change]:
+    def plan(
+        self, host: Host, values: t.Sequence[str], argument: Argument = CRASHKERNEL
+    ) -> t.List[Change]:
         tool, path = self._found(host)
         if not generated(host, path):
-            refuse_written_by_hand(path, f"{tool} -o {path}", self.entries(host), values)
+            command = f"{tool} -o {path}"
+            refuse_written_by_hand(path, command, self.entries(host), values, argument)
             return []
         if reads_dropins(host):
             # Read after /etc/default/grub, a file of our own has the last word.
-            return plan_dropin(host, values)
-        return plan_defaults(host, values, self.entries(host))
+            return plan_dropin(host, values, argument)
+        return plan_defaults(host, values, argument, self.entries(host))
 
     def regenerate(self, host: Host) -> None:
         tool, path = self._found(host)

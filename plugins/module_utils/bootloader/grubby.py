@@ -22,6 +22,10 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader import (
     kernel_cmdline,
     shell_file,
 )
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import (
+    CRASHKERNEL,
+    Argument,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoader,
     BootLoaderError,
@@ -34,7 +38,6 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import
     release_of,
     with_values,
 )
-from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import KEYWORD, words
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 
 CONFIG = "/boot/grub2/grub.cfg"
@@ -183,49 +186,54 @@ class Grubby(BootLoader):
         variable = re.match(r"\$\{(\w+)\}$", value)
         return menu.environment.get(variable.group(1), "") if variable else value
 
-    def plan(self, host: Host, values: t.Sequence[str]) -> t.List[Change]:
+    def plan(
+        self, host: Host, values: t.Sequence[str], argument: Argument = CRASHKERNEL
+    ) -> t.List[Change]:
         menu = self._menu(host)
         entries = self.entries(host)
         counted = [item for item, entry in zip(self._listed(host), entries) if entry.counts]
-        foreign = self._foreign(counted, menu)
+        foreign = self._foreign(counted, menu, argument)
         if foreign:
-            if not differing(entries, values):
+            if not differing(entries, values, argument):
                 return []
-            raise BootLoaderError(_competition(foreign, menu))
+            raise BootLoaderError(_competition(foreign, menu, argument))
         chosen = next_entry(entries)
         if chosen is not None:
-            _refuse_unified(chosen)
+            _refuse_unified(chosen, argument)
         changes: t.List[Change] = []
-        changes += self._defaults(host, values, entries, self._model(host, menu))
+        changes += self._defaults(host, values, argument, entries, self._model(host, menu))
         for item in counted:
-            text = bls.with_lines(
-                item.text, "options", self._options(menu, values, item.every("options"))
-            )
+            options = self._options(menu, values, argument, item.every("options"))
+            text = bls.with_lines(item.text, "options", options)
             if text != item.text:
                 changes.append(FileChange(item.path, item.text, text))
-        changes += self._shared(host, values, menu, counted)
+        changes += self._shared(host, values, argument, menu, counted)
         if not changes and self._outdated(host):
-            changes.append(self._write_menu(menu, values))
+            changes.append(self._write_menu(menu, values, argument))
         return changes
 
     def plan_kernels(
-        self, host: Host, values: t.Sequence[str], chosen: t.Sequence[Entry]
+        self,
+        host: Host,
+        values: t.Sequence[str],
+        chosen: t.Sequence[Entry],
+        argument: Argument = CRASHKERNEL,
     ) -> t.List[Change]:
         menu = self._menu(host)
         changes: t.List[Change] = []
         for item, entry in zip(self._listed(host), self.entries(host)):
-            if entry not in chosen or entry.crashkernel == list(values):
+            if entry not in chosen or entry.values(argument) == list(values):
                 continue
-            _refuse_unified(entry)
-            foreign = self._foreign([item], menu)
+            _refuse_unified(entry, argument)
+            foreign = self._foreign([item], menu, argument)
             if foreign:
-                raise BootLoaderError(_competition(foreign, menu))
+                raise BootLoaderError(_competition(foreign, menu, argument))
             lines = [self._own(line, menu) for line in item.every("options")]
-            options = self._options(menu, values, lines)
+            options = self._options(menu, values, argument, lines)
             text = bls.with_lines(item.text, "options", options)
             changes.append(FileChange(item.path, item.text, text))
         if not changes and self._outdated(host):
-            changes.append(self._write_menu(menu, values))
+            changes.append(self._write_menu(menu, values, argument))
         return changes
 
     @staticmethod
@@ -237,17 +245,21 @@ class Grubby(BootLoader):
         return re.sub(rf"\${SHARED}\b", lambda _match: shared or "", line)
 
     @staticmethod
-    def _options(menu: _Menu, values: t.Sequence[str], lines: t.Sequence[str]) -> t.List[str]:
+    def _options(
+        menu: _Menu, values: t.Sequence[str], argument: Argument, lines: t.Sequence[str]
+    ) -> t.List[str]:
         """Return the lines that an entry must have: GRUB reads the first one alone, other tools all of them.
 
         :param lines: the ones that it has.
         """
         if not lines:
             inherited = menu.environment.get("default_kernelopts", "")
-            same = words(bls.expand(inherited, menu.environment)) == list(values)
-            return [] if same else [with_values(inherited, values)]
+            same = argument.values(bls.expand(inherited, menu.environment)) == list(values)
+            return [] if same else [with_values(inherited, values, argument)]
         own = [] if SHARED in bls.references(lines[0]) else values
-        return bls.set_values(lines[:1], own) + [with_values(line, []) for line in lines[1:]]
+        return bls.set_values(lines[:1], own, argument) + [
+            with_values(line, [], argument) for line in lines[1:]
+        ]
 
     def _model(self, host: Host, menu: _Menu) -> str:
         """Return the arguments of the kernel that the next boot takes, without what others put into variables."""
@@ -261,14 +273,20 @@ class Grubby(BootLoader):
         return bls.expand(pairs[0][0].first("options"), ours) if pairs else ""
 
     @staticmethod
-    def _foreign(counted: t.Sequence[bls.BlsEntry], menu: _Menu) -> t.List[str]:
-        """Return the variables beside ours that bring a crashkernel= word into the entries."""
+    def _foreign(counted: t.Sequence[bls.BlsEntry], menu: _Menu, argument: Argument) -> t.List[str]:
+        """Return the variables beside ours that bring a word of an argument into the entries."""
         names = {name for item in counted for name in bls.references(item.first("options"))}
-        return sorted(name for name in names - {SHARED} if words(menu.environment.get(name, "")))
+        return sorted(
+            name for name in names - {SHARED} if argument.values(menu.environment.get(name, ""))
+        )
 
     @staticmethod
     def _defaults(
-        host: Host, values: t.Sequence[str], entries: t.Sequence[Entry], model: str
+        host: Host,
+        values: t.Sequence[str],
+        argument: Argument,
+        entries: t.Sequence[Entry],
+        model: str,
     ) -> t.List[Change]:
         """Return the changes for kernels to come and for the next grub2-mkconfig.
 
@@ -280,13 +298,13 @@ class Grubby(BootLoader):
             # The last of the names takes the words where there are none: grubby changes that one alone.
             names = ("GRUB_CMDLINE_LINUX_DEFAULT", "GRUB_CMDLINE_LINUX")
             try:
-                after = shell_file.set_crashkernel(DEFAULTS, text, names, values)
+                after = shell_file.set_argument(DEFAULTS, text, names, values, argument)
             except BootLoaderError:
-                if differing(entries, values):
+                if differing(entries, values, argument):
                     raise
         defaults = None if after == text else FileChange(DEFAULTS, text, after)
         takes_it = kernel_cmdline.PATH in (host.read(INSTALL_SCRIPT) or "")
-        cmdline = kernel_cmdline.change(host, values, model, create=takes_it)
+        cmdline = kernel_cmdline.change(host, values, argument, model, create=takes_it)
         # When /etc/default/grub is the younger one, a new kernel's installation runs grub2-mkconfig, which writes
         # every entry anew out of it. So the younger one has to stay the younger one.
         known = host.read(kernel_cmdline.PATH)
@@ -301,7 +319,12 @@ class Grubby(BootLoader):
         return [change for change in (defaults, cmdline) if change]
 
     def _shared(
-        self, host: Host, values: t.Sequence[str], menu: _Menu, counted: t.Sequence[bls.BlsEntry]
+        self,
+        host: Host,
+        values: t.Sequence[str],
+        argument: Argument,
+        menu: _Menu,
+        counted: t.Sequence[bls.BlsEntry],
     ) -> t.List[Change]:
         """Return the change of $kernelopts, where entries use it or will do so."""
         used = any(SHARED in bls.references(item.first("options")) for item in counted)
@@ -313,11 +336,10 @@ class Grubby(BootLoader):
             if not used:
                 return []
             raise BootLoaderError(_unset(menu))
-        if words(current) == list(values):
+        if argument.values(current) == list(values):
             return []
-        text = grubenv.with_variable(
-            menu.environment_text, SHARED, with_values(current, values), menu.environment_path
-        )
+        wanted = with_values(current, values, argument)
+        text = grubenv.with_variable(menu.environment_text, SHARED, wanted, menu.environment_path)
         return [FileChange(menu.environment_path, menu.environment_text, text)]
 
     def _outdated(self, host: Host) -> bool:
@@ -337,20 +359,24 @@ class Grubby(BootLoader):
         )
 
     @staticmethod
-    def _write_menu(menu: _Menu, values: t.Sequence[str]) -> Command:
-        argv = ["grub2-mkconfig", "--no-grubenv-update", "-o", menu.path]
+    def _write_menu(menu: _Menu, values: t.Sequence[str], argument: Argument) -> Command:
+        argv = _mkconfig(menu)
         return Command(
             argv,
             argv,
             menu.path,
             "# older than the boot entries\n",
-            "".join(f"{KEYWORD}{value}\n" for value in values) or "# as the boot entries\n",
+            "".join(f"{argument.word(value)}\n" for value in values) or "# as the boot entries\n",
             REGENERATE_TIMEOUT,
         )
 
     def regenerate(self, host: Host) -> None:
         if self._outdated(host):
-            host.run(self._write_menu(self._menu(host), []).argv, timeout=REGENERATE_TIMEOUT)
+            host.run(_mkconfig(self._menu(host)), timeout=REGENERATE_TIMEOUT)
+
+
+def _mkconfig(menu: _Menu) -> t.List[str]:
+    return ["grub2-mkconfig", "--no-grubenv-update", "-o", menu.path]
 
 
 def _unset(menu: _Menu) -> str:
@@ -360,23 +386,23 @@ def _unset(menu: _Menu) -> str:
     )
 
 
-def _refuse_unified(entry: Entry) -> None:
+def _refuse_unified(entry: Entry, argument: Argument) -> None:
     if entry.kernel.endswith(".efi"):
         raise BootLoaderError(
             f"the next boot takes {entry.title!r} ({entry.kernel}), a unified kernel image that brings its "
             "arguments along; let it boot a kernel of its own first ('grubby --set-default'), or build the image "
-            f"with {KEYWORD} in it"
+            f"with {argument.label} in it"
         )
 
 
-def _competition(names: t.Sequence[str], menu: _Menu) -> str:
+def _competition(names: t.Sequence[str], menu: _Menu, argument: Argument) -> str:
     said = ", ".join(f"{name}={menu.environment[name]}" for name in names)
     if names == ["tuned_params"]:
         return (
-            f"tuned adds {KEYWORD} to every boot entry ({said}); take it out of the [bootloader] section of its active "
+            f"tuned adds {argument.label} to every boot entry ({said}); take it out of the [bootloader] section of its active "
             "profile ('tuned-adm active' names it), activate the profile again, and run this again"
         )
     return (
-        f"variables of {menu.environment_path} add {KEYWORD} to the boot entries ({said}); take the word out with "
+        f"variables of {menu.environment_path} add {argument.label} to the boot entries ({said}); take the word out with "
         f"'grub2-editenv {menu.environment_path} set NAME=...', and run this again"
     )

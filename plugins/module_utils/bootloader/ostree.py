@@ -17,6 +17,10 @@ import re
 import typing as t
 
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader import bls
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import (
+    CRASHKERNEL,
+    Argument,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoader,
     BootLoaderError,
@@ -27,7 +31,6 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import
     release_of,
     with_values,
 )
-from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import KEYWORD
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 
 BOOTED = "/run/ostree-booted"
@@ -100,36 +103,43 @@ class RpmOstree(BootLoader):
         kernels = host.glob(f"{place}/usr/lib/modules/*/vmlinuz")
         return kernels[0].split("/")[-2] if len(kernels) == 1 else ""
 
-    def plan(self, host: Host, values: t.Sequence[str]) -> t.List[Change]:
+    def plan(
+        self, host: Host, values: t.Sequence[str], argument: Argument = CRASHKERNEL
+    ) -> t.List[Change]:
         entries = self.entries(host)
         chosen = next_entry(entries)
-        if chosen is None or chosen.crashkernel == list(values):
+        if chosen is None or chosen.values(argument) == list(values):
             return []
         if host.runner.which(PROGRAM) is None:
-            raise BootLoaderError(_without_program(host, values))
-        rest = with_values(chosen.arguments, [])
-        wanted = " ".join(KEYWORD + value for value in values)
+            raise BootLoaderError(_without_program(host, values, argument))
+        rest = with_values(chosen.arguments, [], argument)
         return [
             Command(
-                _kargs(chosen.crashkernel, values),
-                self._undo(host, chosen, values),
+                _kargs(chosen.values(argument), values, argument),
+                self._undo(host, chosen, values, argument),
                 f"{PROGRAM} kargs",
                 chosen.arguments + "\n",
-                f"{rest} {wanted}".strip() + "\n",
+                f"{rest} {argument.text(values)}".strip() + "\n",
             )
         ]
 
     def plan_kernels(
-        self, host: Host, values: t.Sequence[str], chosen: t.Sequence[Entry]
+        self,
+        host: Host,
+        values: t.Sequence[str],
+        chosen: t.Sequence[Entry],
+        argument: Argument = CRASHKERNEL,
     ) -> t.List[Change]:
         if not all(entry.default for entry in chosen):
             raise BootLoaderError(
                 f"{PROGRAM} changes the arguments of the deployment that the next boot takes, and of no other; "
                 "use 'kernel: ALL'"
             )
-        return self.plan(host, values)
+        return self.plan(host, values, argument)
 
-    def _undo(self, host: Host, chosen: Entry, values: t.Sequence[str]) -> t.List[str]:
+    def _undo(
+        self, host: Host, chosen: Entry, values: t.Sequence[str], argument: Argument
+    ) -> t.List[str]:
         """Return what brings the present state back.
 
         Where nothing waits yet, to drop the new deployment is exact; it would drop an update that waits with it.
@@ -138,10 +148,10 @@ class RpmOstree(BootLoader):
         running = (host.read("/proc/cmdline") or "").split()
         if not host.exists(STAGED) and place and place.group(1) in running:
             return [PROGRAM, "cleanup", "--pending"]
-        return _kargs(values, chosen.crashkernel)
+        return _kargs(values, chosen.values(argument), argument)
 
 
-def _kargs(before: t.Sequence[str], after: t.Sequence[str]) -> t.List[str]:
+def _kargs(before: t.Sequence[str], after: t.Sequence[str], argument: Argument) -> t.List[str]:
     """Return the one transaction that takes these values out and puts those at the end.
 
     ``--delete`` comes first whatever the order here is, takes one word each, and fails without a change if there
@@ -150,21 +160,21 @@ def _kargs(before: t.Sequence[str], after: t.Sequence[str]) -> t.List[str]:
     return [
         PROGRAM,
         "kargs",
-        *(f"--delete={KEYWORD}{value}" for value in before),
-        *(f"--append={KEYWORD}{value}" for value in after),
+        *(f"--delete={argument.word(value)}" for value in before),
+        *(f"--append={argument.word(value)}" for value in after),
     ]
 
 
-def _without_program(host: Host, values: t.Sequence[str]) -> str:
-    wanted = " ".join(KEYWORD + value for value in values) or f"no {KEYWORD}"
+def _without_program(host: Host, values: t.Sequence[str], argument: Argument) -> str:
+    wanted = argument.text(values) or f"no {argument.label}"
     if host.runner.which("bootc") is None:
         return (
             f"this host boots deployments of ostree, and without {PROGRAM} kdump.fleet cannot change their arguments; "
             f"set {wanted} where its image is built, or install {PROGRAM} in it"
         )
-    lines = ", ".join(f'"{KEYWORD}{value}"' for value in values)
+    lines = ", ".join(f'"{argument.word(value)}"' for value in values)
     return (
         f"this host is an image of bootc without {PROGRAM}, whose arguments belong to the image; set {wanted} there, by "
         f"a file in /usr/lib/bootc/kargs.d (kargs = [{lines}]), build it and run 'bootc upgrade', "
-        "or set kdump_crashkernel to what the image has"
+        f"or set {argument.variable} to what the image has"
     )

@@ -15,6 +15,10 @@ Source: pbl.sh, include/library and grub2/* of perl-bootloader 0.939 to 1.33.
 import typing as t
 
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader import snapshots
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import (
+    CRASHKERNEL,
+    Argument,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoader,
     BootLoaderError,
@@ -63,12 +67,14 @@ class Pbl(BootLoader):
         # With /boot on a file system of its own there is one menu for all.
         return following if host.exists(snapshots.path(following, CONFIG)) else ""
 
-    def plan(self, host: Host, values: t.Sequence[str]) -> t.List[Change]:
+    def plan(
+        self, host: Host, values: t.Sequence[str], argument: Argument = CRASHKERNEL
+    ) -> t.List[Change]:
         entries = self.entries(host)
         waiting = self._waiting(host)
         if not waiting:
-            return plan_defaults(host, values, entries)
-        if differing(entries, values):
+            return plan_defaults(host, values, argument, entries)
+        if differing(entries, values, argument):
             raise BootLoaderError(
                 f"the next boot takes snapshot {waiting}, a rollback that waits for a reboot, and what is changed now "
                 "would be lost with it; reboot the host and run this again"

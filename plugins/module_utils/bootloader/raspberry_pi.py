@@ -18,6 +18,10 @@ import re
 import typing as t
 
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader import bls
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import (
+    CRASHKERNEL,
+    Argument,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoader,
     BootLoaderError,
@@ -232,18 +236,20 @@ class RaspberryPi(BootLoader):
             )
         return body, text[len(body) :]
 
-    def plan(self, host: Host, values: t.Sequence[str]) -> t.List[Change]:
+    def plan(
+        self, host: Host, values: t.Sequence[str], argument: Argument = CRASHKERNEL
+    ) -> t.List[Change]:
         changes: t.List[Change] = []
         paths = [boot.cmdline for boot in self._boots(host)]
         if DEBIAN_EXTRA in (host.read(DEBIAN_HOOK) or ""):
             before = host.read(DEBIAN_EXTRA)
             line, ending = self._line(host, DEBIAN_EXTRA) if before is not None else ("", "\n")
-            after = with_values(line, values)
+            after = with_values(line, values, argument)
             if after != line:
                 changes.append(FileChange(DEBIAN_EXTRA, before, after + ending))
         for path in paths:
             line, ending = self._line(host, path)
-            after = with_values(line, values)
+            after = with_values(line, values, argument)
             if after != line:
                 changes.append(FileChange(path, line + ending, after + ending))
         return changes

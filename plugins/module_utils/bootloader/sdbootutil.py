@@ -23,6 +23,10 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader import (
     kernel_cmdline,
     snapshots,
 )
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import (
+    CRASHKERNEL,
+    Argument,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoader,
     BootLoaderError,
@@ -36,7 +40,6 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.grub_mkconfig import (
     loader_type,
 )
-from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import KEYWORD, words
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 
 TOOL = "sdbootutil"
@@ -50,7 +53,7 @@ ONCE = "/sys/firmware/efi/efivars/LoaderEntryOneShot-4a67b082-0a4c-41cf-b6c7-440
 TIMEOUT = 900  # seconds; the TPM's predictions take minutes on a host with many snapshots
 
 # What sdbootutil sets by itself, or takes out.
-_ITS_OWN = re.compile(r"(?:root|rootflags|initrd|BOOT_IMAGE|systemd\.machine_id)=|" + KEYWORD)
+_ITS_OWN = re.compile(r"(?:root|rootflags|initrd|BOOT_IMAGE|systemd\.machine_id)=")
 
 
 class _Item(t.NamedTuple):
@@ -146,33 +149,36 @@ class Sdbootutil(BootLoader):
         once = host.read_head(ONCE, 1024)[4:].decode("utf-16-le", "ignore").rstrip("\0")
         return _identity((once or host.ask([TOOL, "get-default"]) or "").strip())
 
-    def plan(self, host: Host, values: t.Sequence[str]) -> t.List[Change]:
-        self._refuse_vendor_words(host)
+    def plan(
+        self, host: Host, values: t.Sequence[str], argument: Argument = CRASHKERNEL
+    ) -> t.List[Change]:
+        self._refuse_vendor_words(host, argument)
         chosen = next_entry(self.entries(host))
         changes: t.List[Change] = []
-        cmdline = kernel_cmdline.change(host, values, chosen.arguments if chosen else "")
+        cmdline = kernel_cmdline.change(host, values, argument, chosen.arguments if chosen else "")
         if cmdline:
             changes.append(cmdline)
         for snapshot in self._snapshots(host)[1:]:
             # /etc is part of a snapshot, and can be written in one that waits for a reboot.
             path = snapshots.path(snapshot, kernel_cmdline.PATH)
             text = host.read(path)
-            if text is not None and kernel_cmdline.in_text(text, values) != text:
-                changes.append(FileChange(path, text, kernel_cmdline.in_text(text, values)))
+            edited = None if text is None else kernel_cmdline.in_text(text, values, argument)
+            if edited != text:
+                changes.append(FileChange(path, text, edited))
         for path in host.glob(f"{FRAGMENTS}/*"):
             text = host.read(path) or ""
-            lines = [line if line.startswith("#") else with_values(line, []) for line in text.split("\n")]  # fmt: skip
+            lines = [line if line.startswith("#") else with_values(line, [], argument) for line in text.split("\n")]  # fmt: skip
             if "\n".join(lines) != text:
                 changes.append(FileChange(path, text, "\n".join(lines)))
         if self._measured(host):
-            if differing(self.entries(host), values):
-                self._refuse_what_the_tool_would_lose(host)
+            if differing(self.entries(host), values, argument):
+                self._refuse_what_the_tool_would_lose(host, argument)
             return changes
         for item in self._items(host):
-            if item.own and item.file.first("linux") and words(item.arguments) != list(values):
-                text = bls.with_lines(
-                    item.file.text, "options", bls.set_values(item.options, values)
-                )
+            has = argument.values(item.arguments)
+            if item.own and item.file.first("linux") and has != list(values):
+                options = bls.set_values(item.options, values, argument)
+                text = bls.with_lines(item.file.text, "options", options)
                 changes.append(FileChange(item.file.path, item.file.text, text))
         return changes
 
@@ -182,23 +188,23 @@ class Sdbootutil(BootLoader):
         return "tpm2-device" in (host.read("/etc/crypttab") or "")
 
     @staticmethod
-    def _refuse_vendor_words(host: Host) -> None:
+    def _refuse_vendor_words(host: Host, argument: Argument) -> None:
         for path in host.glob(f"{VENDOR_FRAGMENTS}/*"):
             hidden = f"{FRAGMENTS}/{os.path.basename(path)}"
-            if KEYWORD in (host.read(path) or "") and not host.exists(hidden):
+            if argument.named_in(host.read(path) or "") and not host.exists(hidden):
                 raise BootLoaderError(
-                    f"{path} adds {KEYWORD} to every new boot entry and is not ours to change; hide it with an empty "
+                    f"{path} adds {argument.label} to every new boot entry and is not ours to change; hide it with an empty "
                     f"file {hidden}, and run this again"
                 )
 
-    def _refuse_what_the_tool_would_lose(self, host: Host) -> None:
+    def _refuse_what_the_tool_would_lose(self, host: Host, argument: Argument) -> None:
         """See that what the tool will write into the entries are the arguments that they have."""
         texts = [host.read(kernel_cmdline.PATH) or host.read(kernel_cmdline.VENDOR) or host.read("/proc/cmdline")]  # fmt: skip
         texts += [host.read(path) for path in host.glob(f"{FRAGMENTS}/*")]
         kept = [line for text in texts for line in (text or "").split("\n") if line[:1] != "#"]
-        known = {word for line in kept for word in line.split() if not _ITS_OWN.match(word)}
+        known = _others(" ".join(kept), argument)
         for item in self._items(host):
-            has = {word for word in item.arguments.split() if not _ITS_OWN.match(word)}
+            has = _others(item.arguments, argument)
             if item.own and has != known:
                 raise BootLoaderError(
                     f"{item.file.path} and {kernel_cmdline.PATH} differ in {' '.join(sorted(has ^ known))}, and "
@@ -210,6 +216,13 @@ class Sdbootutil(BootLoader):
         if self._measured(host):
             for snapshot in self._snapshots(host) or [""]:
                 host.run([TOOL, "update-all-entries", *([snapshot] if snapshot else [])], timeout=TIMEOUT)  # fmt: skip
+
+
+def _others(arguments: str, argument: Argument) -> t.Set[str]:
+    """Return the words that neither sdbootutil nor this change decides."""
+    return {
+        word for word in arguments.split() if not _ITS_OWN.match(word) and not argument.values(word)
+    }
 
 
 def _root(arguments: str) -> str:

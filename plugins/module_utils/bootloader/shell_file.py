@@ -13,16 +13,15 @@ that would not do exactly what it should is refused. Grammar: POSIX.1-2017, Shel
 import re
 import typing as t
 
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import Argument
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoaderError,
     with_values,
 )
-from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import KEYWORD, words
 
 # Stands in a value for what only the shell knows: $name, ${name}, $(command), `command`.
 UNKNOWN = "\x00"
 
-_WORD = re.compile(r"(?:(?<=\s)|^)" + KEYWORD + r"\S*")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\+?)=")
 _REFERENCE = re.compile(r"\$(?:(\w+)|\{(\w+)\})\Z")
 _OPENING = frozenset(("if", "while", "until", "for", "case", "select", "{"))
@@ -310,16 +309,21 @@ def _joined(found: t.Sequence[Assignment], name: str, seen: t.FrozenSet[str]) ->
     return value
 
 
-def crashkernel_values(text: str, names: t.Sequence[str]) -> t.List[str]:
-    """Return the crashkernel= values of the named variables, in their order on the command line."""
+def values_of(text: str, names: t.Sequence[str], argument: Argument) -> t.List[str]:
+    """Return an argument's values in the named variables, in their order on the command line."""
     found = assignments(text)
-    return [value for name in names for value in words(_joined(found, name, frozenset()))]
+    return [value for name in names for value in argument.values(_joined(found, name, frozenset()))]
 
 
-def set_crashkernel(
-    path: str, text: str, names: t.Sequence[str], values: t.Sequence[str], unset: str = ""
+def set_argument(
+    path: str,
+    text: str,
+    names: t.Sequence[str],
+    values: t.Sequence[str],
+    argument: Argument,
+    unset: str = "",
 ) -> str:
-    """Return a shell file's text in which the named variables have exactly these crashkernel= values.
+    """Return a shell file's text in which the named variables have exactly these values of an argument.
 
     :param path: of the file, for messages.
     :param names: in their order on the command line; the last one takes the words where there are none yet.
@@ -328,33 +332,35 @@ def set_crashkernel(
     """
     try:
         before = assignments(text)
-        if crashkernel_values(text, names) == list(values):
+        if values_of(text, names, argument) == list(values):
             return text
-        _refuse_what_is_made_elsewhere(before, names)
-        after = _edited(text, before, names, list(values), unset)
-        _check(before, after, names, list(values), unset)
+        _refuse_what_is_made_elsewhere(before, names, argument)
+        after = _edited(text, before, names, values, argument, unset)
+        _check(before, after, names, values, argument, unset)
     except BootLoaderError as exc:
         raise BootLoaderError(
             f"{path} {exc}; write {names[-1]} there as one quoted string without substitutions, "
-            f"with crashkernel={' crashkernel='.join(values)} in it"
+            f"with {argument.text(values)} in it"
             if values
-            else f"{path} {exc}; take {KEYWORD} out of it by hand"
+            else f"{path} {exc}; take {argument.label} out of it by hand"
         ) from exc
     return after
 
 
-def _refuse_what_is_made_elsewhere(found: t.Sequence[Assignment], names: t.Sequence[str]) -> None:
+def _refuse_what_is_made_elsewhere(
+    found: t.Sequence[Assignment], names: t.Sequence[str], argument: Argument
+) -> None:
     for name in names:
         for item in _chain(found, name):
             for expansion in item.expansions:
-                if KEYWORD in expansion:
+                if argument.named_in(expansion):
                     raise BootLoaderError(
-                        f"line {item.line}: {name} takes {KEYWORD} out of a substitution, which cannot be edited safely"
+                        f"line {item.line}: {name} takes {argument.label} out of a substitution, which cannot be edited safely"
                     )
             for other in item.references:
-                if other not in names and KEYWORD in _joined(found, other, frozenset()):
+                if other not in names and argument.named_in(_joined(found, other, frozenset())):
                     raise BootLoaderError(
-                        f"line {item.line}: {name} takes {KEYWORD} from {other}, which others may use too"
+                        f"line {item.line}: {name} takes {argument.label} from {other}, which others may use too"
                     )
 
 
@@ -363,25 +369,26 @@ def _edited(
     found: t.Sequence[Assignment],
     names: t.Sequence[str],
     values: t.Sequence[str],
+    argument: Argument,
     unset: str,
 ) -> str:
-    wanted = " ".join(KEYWORD + value for value in values)
+    wanted = argument.text(values)
     changes: t.List[t.Tuple[int, int, str]] = []
     for name in names:
         chain = _chain(found, name)
         sure = not any(item.conditional and not item.keeps for item in chain)
         for item in chain:
-            matches = list(_WORD.finditer(item.value))
-            if not matches:
+            places = _places(item.value, argument)
+            if not places:
                 continue
             here = wanted if sure and not item.conditional else ""
-            if not here and _is_leftover(text, item):
+            if not here and _is_leftover(text, item, argument):
                 start = text.rfind("\n", 0, item.start) + 1
                 changes.append((start, text.find("\n", item.end) + 1 or len(text), ""))
                 continue
             if here:
                 wanted = ""
-            changes += _replaced(text, item, matches, here)
+            changes += _replaced(text, item, places, here)
     if wanted:
         changes.append(_added(text, _chain(found, names[-1]), names[-1], wanted, unset))
     for start, end, new in sorted(changes, reverse=True):
@@ -389,25 +396,38 @@ def _edited(
     return text
 
 
-def _is_leftover(text: str, item: Assignment) -> bool:
+def _places(value: str, argument: Argument) -> t.List[t.Tuple[int, int]]:
+    """Return where an argument's words begin and end, up to the next blank.
+
+    So a quote of another word goes with it, which _check() then refuses.
+    """
+    found = []
+    for start, end in argument.places(value):
+        while end < len(value) and not value[end].isspace():
+            end += 1
+        found.append((start, end))
+    return found
+
+
+def _is_leftover(text: str, item: Assignment, argument: Argument) -> bool:
     """Say whether a line holds nothing but words that were added after a value that could not be edited."""
     line = text[text.rfind("\n", 0, item.start) + 1 : item.end]
-    return bool(re.match(item.name + r'="\$\{' + item.name + r"\}( " + KEYWORD + r'\S*)+"\Z', line))
+    found = re.match(item.name + r'="\$\{' + item.name + r'\}((?: \S+)+)"\Z', line)
+    return found is not None and all(map(argument.values, found.group(1).split()))
 
 
 def _replaced(
-    text: str, item: Assignment, matches: t.Sequence["re.Match[str]"], wanted: str
+    text: str, item: Assignment, places: t.Sequence[t.Tuple[int, int]], wanted: str
 ) -> t.List[t.Tuple[int, int, str]]:
     """Return the changes that put wanted in the place of the first word and take the others out."""
     gone: t.Set[int] = set()  # indices of value
     value = item.value
-    for index, match in enumerate(matches):
-        end = match.end()
+    for index, (start, end) in enumerate(places):
         if not (wanted and index == 0):
             while end < len(value) and value[end].isspace():
                 end += 1
-        gone.update(range(match.start(), end))
-    kept = matches[0].end() if wanted else 0
+        gone.update(range(start, end))
+    kept = places[0][1] if wanted else 0
     index = len(value) - 1
     if index in gone:
         while index >= kept and (index in gone or value[index].isspace()):
@@ -421,8 +441,8 @@ def _replaced(
             changes[-1] = (changes[-1][0], end, changes[-1][2])
         else:
             changes.append((start, end, ""))
-    first = item.spans[matches[0].start()][0]
-    if " " in wanted and item.quotes[matches[0].start()] == " ":
+    first = item.spans[places[0][0]][0]
+    if " " in wanted and item.quotes[places[0][0]] == " ":
         wanted = f'"{wanted}"'
     for index, (start, end, _new) in enumerate(changes):
         if wanted and start == first:
@@ -462,6 +482,7 @@ def _check(
     text: str,
     names: t.Sequence[str],
     values: t.Sequence[str],
+    argument: Argument,
     unset: str,
 ) -> None:
     """Read the edited text again and see that it does what it should, and nothing else."""
@@ -471,7 +492,11 @@ def _check(
         """Return the assignments without the words that are ours, and without those that then do nothing."""
         kept = []
         for item in found:
-            rest = with_values(item.value, []).split() if item.name in names else [item.value]
+            rest = (
+                with_values(item.value, [], argument).split()
+                if item.name in names
+                else [item.value]
+            )
             if item.name not in names or rest not in ([], [UNKNOWN]):
                 kept.append((item.name, item.adds, rest))
         return kept
@@ -479,5 +504,5 @@ def _check(
     right = others(before)
     if unset and not _chain(before, names[-1]):
         right = [*right, (names[-1], False, unset.split())]
-    if crashkernel_values(text, names) != list(values) or others(after) != right:
-        raise BootLoaderError(f"holds {KEYWORD} in a way that cannot be edited safely")
+    if values_of(text, names, argument) != list(values) or others(after) != right:
+        raise BootLoaderError(f"holds {argument.label} in a way that cannot be edited safely")

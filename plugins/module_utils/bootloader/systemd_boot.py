@@ -24,6 +24,10 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader import (
     kernel_cmdline,
     pe,
 )
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import (
+    CRASHKERNEL,
+    Argument,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoader,
     BootLoaderError,
@@ -32,7 +36,6 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import
     FileChange,
     with_values,
 )
-from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import KEYWORD, words
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 
 VARIABLES = "/sys/firmware/efi/efivars"
@@ -90,25 +93,29 @@ class _Candidate(t.NamedTuple):
     item: t.Optional[
         bls.BlsEntry
     ]  # the file whose options decide; None where what is built in does
-    builtin: str  # the arguments that are neither in that file nor in our add-on
-    source: str  # what has the last crashkernel= of these
+    # The arguments that are neither in that file nor in our add-on, and the paths of what has them.
+    builtin: t.Tuple[t.Tuple[str, str], ...]
 
 
 class _Parts(t.NamedTuple):
     """Where the arguments of a unified kernel image come from."""
 
-    embedded: str
-    others: str  # add-ons that are not ours
-    added: str  # ours
-    source: str  # the last file beside ours that has crashkernel=, if there is any
-
-    @property
-    def builtin(self) -> str:
-        return _joined(self.embedded, self.others)
+    builtin: t.Tuple[t.Tuple[str, str], ...]  # its own, then those of add-ons that are not ours
+    added: str  # of our add-on
 
 
 def _joined(*texts: str) -> str:
     return " ".join(text for text in texts if text)
+
+
+def _texts(builtin: t.Sequence[t.Tuple[str, str]]) -> str:
+    return _joined(*(text for _path, text in builtin))
+
+
+def _plain(candidate: _Candidate) -> str:
+    """Return an entry's arguments without those that our add-on brings."""
+    options = candidate.item.every("options") if candidate.item else []
+    return _joined(" ".join(options), _texts(candidate.builtin))
 
 
 def compare_versions(one: str, two: str) -> int:
@@ -236,7 +243,7 @@ class SystemdBoot(BootLoader):
         if host.exists(PROXMOX):
             raise BootLoaderError(
                 "the boot entries of this host are proxmox-boot-tool's, on partitions that it mounts for itself alone; "
-                f"set {KEYWORD} in {kernel_cmdline.PATH} by hand and run 'proxmox-boot-tool refresh'"
+                f"change {kernel_cmdline.PATH} by hand and run 'proxmox-boot-tool refresh'"
             )
         mounted = {line.split()[1] for line in (host.read(MOUNTS) or "").splitlines() if " " in line}  # fmt: skip
         found = [place for place in MOUNT_POINTS if place in mounted and self._used(host, place)]
@@ -300,12 +307,12 @@ class SystemdBoot(BootLoader):
         image = program if program and program.unified else None
         if image is None and key != "linux" and not _root(options):
             return self._listed(partition, item, Entry(item.first("title"), path, "", False, False, False))  # fmt: skip
-        parts = self._parts(host, partition, path, image) if image else _Parts("", "", "", "")
+        parts = self._parts(host, partition, path, image) if image else _Parts((), "")
         # The stub takes what it is given only if nothing is built in, or if nobody vouches for what is.
-        decides = not image or (bool(options) and not (parts.embedded and self._secure_boot(host)))
-        if decides:
-            parts = parts._replace(embedded="")
-        arguments = _joined(options if decides else "", parts.builtin, parts.added)
+        embedded = bool(parts.builtin and parts.builtin[0][1])
+        decides = not image or (bool(options) and not (embedded and self._secure_boot(host)))
+        builtin = parts.builtin[1:] if decides else parts.builtin
+        arguments = _joined(options if decides else "", _texts(builtin), parts.added)
         release = image.texts.get(".uname", "").strip() if image else ""
         entry = Entry(
             item.first("title"),
@@ -320,8 +327,7 @@ class SystemdBoot(BootLoader):
         return listed._replace(
             image=bool(image),
             item=item if decides else None,
-            builtin=parts.builtin,
-            source=parts.source,
+            builtin=builtin,
         )
 
     @staticmethod
@@ -336,15 +342,14 @@ class SystemdBoot(BootLoader):
             partition,
             False,
             None,
-            "",
-            "",
+            (),
         )
 
     def _from_image(self, host: Host, partition: str, path: str, image: pe.Program) -> _Candidate:
         system = _pairs(image.texts.get(".osrel", ""))
         ours = _pairs(host.read("/etc/os-release") or host.read("/usr/lib/os-release") or "")
         parts = self._parts(host, partition, path, image)
-        arguments = _joined(parts.builtin, parts.added)
+        arguments = _joined(_texts(parts.builtin), parts.added)
         file = os.path.basename(path)
         name, tries = counters(file, ".efi")
         return _Candidate(
@@ -369,12 +374,10 @@ class SystemdBoot(BootLoader):
             True,
             None,
             parts.builtin,
-            parts.source,
         )
 
     def _parts(self, host: Host, partition: str, path: str, image: pe.Program) -> _Parts:
-        embedded, others, added = image.texts.get(".cmdline", "").strip(), "", ""
-        source = path
+        builtin, added = [(path, image.texts.get(".cmdline", "").strip())], ""
         plain = os.path.join(os.path.dirname(path), counters(os.path.basename(path), ".efi")[0])
         for folder in (partition + ADDONS, *sorted({f"{path}.extra.d", f"{plain}.extra.d"})):
             for found in host.glob(f"{folder}/*.addon.efi"):
@@ -386,9 +389,8 @@ class SystemdBoot(BootLoader):
                 if found == partition + ADDON:
                     added = text
                 else:
-                    others = _joined(others, text)
-                    source = found if words(text) else source
-        return _Parts(embedded, others, added, source)
+                    builtin.append((found, text))
+        return _Parts(tuple(builtin), added)
 
     def _own(self, host: Host, arguments: str, machine: str) -> bool:
         """Say whether this installation boots by it; several may share one partition."""
@@ -428,21 +430,33 @@ class SystemdBoot(BootLoader):
 
     # What is to be done
 
-    def plan(self, host: Host, values: t.Sequence[str]) -> t.List[Change]:
+    def plan(
+        self, host: Host, values: t.Sequence[str], argument: Argument = CRASHKERNEL
+    ) -> t.List[Change]:
         found = self._candidates(host, self._partitions(host))
         counting = [candidate for candidate in found if candidate.entry.counts]
-        added = self._wanted_of_addon(host, counting, values)
-        changes: t.List[t.Optional[Change]] = [self._default(host, counting, values, added)]
+        added = self._wanted_of_addon(host, counting, values, argument)
+        changes: t.List[t.Optional[Change]] = [
+            self._default(host, counting, values, argument, added)
+        ]
         for candidate in counting:
             if candidate.item is not None:
-                changes.append(
-                    self._edited(candidate.item, [] if candidate.image and added else values)
-                )
-        changes.append(self._addon_source(host, added))
+                own = [] if candidate.image and added else values
+                changes.append(self._edited(candidate.item, own, argument))
+        source = self._addon_source(host, added, argument)
+        images = [candidate for candidate in counting if candidate.item is None]
+        if source and source.after and images:
+            # It is built again, with whatever else of ours is in it.
+            self._check_addons(host, images)
+        changes.append(source)
         return [change for change in changes if change is not None]  # fmt: skip
 
     def plan_kernels(
-        self, host: Host, values: t.Sequence[str], chosen: t.Sequence[Entry]
+        self,
+        host: Host,
+        values: t.Sequence[str],
+        chosen: t.Sequence[Entry],
+        argument: Argument = CRASHKERNEL,
     ) -> t.List[Change]:
         wanted = [entry._replace(default=False) for entry in chosen]
         found = self._candidates(host, self._partitions(host))
@@ -451,7 +465,7 @@ class SystemdBoot(BootLoader):
         for candidate in taken:
             if candidate.item is None or candidate.image:
                 raise BootLoaderError(
-                    f"{candidate.entry.kernel} is a unified kernel image, and all of them have one add-on for crashkernel=; "
+                    f"{candidate.entry.kernel} is a unified kernel image, and all of them have one add-on for {argument.label}; "
                     "use 'kernel: ALL'"
                 )
             if host.exists(REWRITER):
@@ -459,31 +473,41 @@ class SystemdBoot(BootLoader):
                     f"{REWRITER} writes an entry again from {kernel_cmdline.PATH} as often as its initrd is built, so a value "
                     "for one kernel alone would not last; use 'kernel: ALL'"
                 )
-            changes.append(self._edited(candidate.item, values))
+            changes.append(self._edited(candidate.item, values, argument))
         return [change for change in changes if change is not None]
 
     @staticmethod
-    def _edited(item: bls.BlsEntry, values: t.Sequence[str]) -> t.Optional[Change]:
-        lines = bls.set_values(item.every("options"), values)
+    def _edited(
+        item: bls.BlsEntry, values: t.Sequence[str], argument: Argument
+    ) -> t.Optional[Change]:
+        lines = bls.set_values(item.every("options"), values, argument)
         after = bls.with_lines(item.text, "options", lines)
         return None if after == item.text else FileChange(item.path, item.text, after)
 
     def _wanted_of_addon(
-        self, host: Host, counting: t.Sequence[_Candidate], values: t.Sequence[str]
+        self,
+        host: Host,
+        counting: t.Sequence[_Candidate],
+        values: t.Sequence[str],
+        argument: Argument,
     ) -> t.List[str]:
         """Return the values that an add-on has to bring to images whose arguments are built in.
 
         :raises BootLoaderError: other values are built in; only who builds the image can take them out.
         """
         images = [candidate for candidate in counting if candidate.item is None]
-        builtin = [words(image.builtin) for image in images]
+        builtin = [
+            [value for _path, text in image.builtin for value in argument.values(text)]
+            for image in images
+        ]
         if all(found == list(values) for found in builtin):
             return []
         for image, found in zip(images, builtin):
             if found:
                 release = image.entry.kernel_release or "RELEASE"
+                paths = [path for path, text in image.builtin if argument.values(text)]
                 raise BootLoaderError(
-                    f"{KEYWORD}{found[0]} is built into {image.source}, where nothing but a new build changes it: take it out of "
+                    f"{argument.word(found[0])} is built into {paths[-1]}, where nothing but a new build changes it: take it out of "
                     f"{kernel_cmdline.PATH} or wherever the image was built from, build it again ('kernel-install add {release} "
                     f"/boot/vmlinuz-{release}' on a host that builds its own), and run this again"
                 )
@@ -553,11 +577,14 @@ class SystemdBoot(BootLoader):
         texts = (host.read(f"{folder}/{name}") for folder in CONFIGURATION_FOLDERS)
         return next((text for text in texts if text is not None), "")
 
-    def _addon_source(self, host: Host, values: t.Sequence[str]) -> t.Optional[Change]:
+    def _addon_source(
+        self, host: Host, values: t.Sequence[str], argument: Argument
+    ) -> t.Optional[FileChange]:
         before = host.read(ADDON_SOURCE)
         after = None
-        if values:
-            arguments = " ".join(KEYWORD + value for value in values)
+        # All of ours are in one add-on.
+        arguments = with_values(_pairs(before or "").get("Cmdline", ""), values, argument)
+        if arguments:
             signing = "".join(f"{key}={value}\n" for key, value in self._signing(host).items())
             after = _ADDON_TEXT.format(addon=ADDON, arguments=arguments) + signing
         return None if before == after else FileChange(ADDON_SOURCE, before, after)
@@ -567,6 +594,7 @@ class SystemdBoot(BootLoader):
         host: Host,
         counting: t.Sequence[_Candidate],
         values: t.Sequence[str],
+        argument: Argument,
         added: t.Sequence[str],
     ) -> t.Optional[Change]:
         """Return what gives the values to kernels that come: kernel-install's file, unless an add-on brings them."""
@@ -581,7 +609,7 @@ class SystemdBoot(BootLoader):
         )
         if not counting:
             return None
-        arguments = self._kept(host, with_values(counting[0].entry.arguments, []))
+        model = self._kept(host, with_values(_plain(counting[0]), [], argument))
         if (
             images
             and added
@@ -590,8 +618,8 @@ class SystemdBoot(BootLoader):
             and not host.exists(kernel_cmdline.VENDOR)
         ):
             # The next image would get the running kernel's arguments, and with them what the add-on brings too.
-            return FileChange(kernel_cmdline.PATH, None, arguments + "\n")
-        return kernel_cmdline.change(host, wanted, arguments, create=driven)  # fmt: skip
+            return FileChange(kernel_cmdline.PATH, None, model + "\n")
+        return kernel_cmdline.change(host, wanted, argument, model, create=driven)
 
     @staticmethod
     def _tokens(host: Host) -> t.List[str]:

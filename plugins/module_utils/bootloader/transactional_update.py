@@ -18,6 +18,10 @@ import re
 import typing as t
 
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader import snapshots
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import (
+    CRASHKERNEL,
+    Argument,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoader,
     BootLoaderError,
@@ -70,16 +74,18 @@ class TransactionalUpdate(BootLoader):
             )
         return found
 
-    def plan(self, host: Host, values: t.Sequence[str]) -> t.List[Change]:
+    def plan(
+        self, host: Host, values: t.Sequence[str], argument: Argument = CRASHKERNEL
+    ) -> t.List[Change]:
         following = self._following(host)
         entries = self.entries(host)
-        changes = plan_defaults(host, values, entries)
-        if not changes and not differing(entries, values):
+        changes = plan_defaults(host, values, argument, entries)
+        if not changes and not differing(entries, values, argument):
             return []
         self._refuse_what_would_be_lost(host, following)
         chosen = next_entry(entries)
         before = chosen.arguments if chosen else ""
-        after = with_values(before, values)
+        after = with_values(before, values, argument)
         base = [TOOL, "--non-interactive", "--no-selfupdate"]
         changes.append(
             Command(

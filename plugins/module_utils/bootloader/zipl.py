@@ -15,6 +15,10 @@ import re
 import typing as t
 
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader import bls, kernel_cmdline
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import (
+    CRASHKERNEL,
+    Argument,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoader,
     BootLoaderError,
@@ -25,7 +29,6 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import
     release_of,
     with_values,
 )
-from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import KEYWORD
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 
 CONFIG = "/etc/zipl.conf"
@@ -181,7 +184,9 @@ class Zipl(BootLoader):
             for target in (by_name[name] for name in setup.menu if name in by_name)
         ]
 
-    def plan(self, host: Host, values: t.Sequence[str]) -> t.List[Change]:
+    def plan(
+        self, host: Host, values: t.Sequence[str], argument: Argument = CRASHKERNEL
+    ) -> t.List[Change]:
         setup = self._setup(host)
         normal = [target for target in setup.targets if not target.recovery]
         model = next((target for target in normal if target.name == setup.default), None)
@@ -189,25 +194,31 @@ class Zipl(BootLoader):
         cmdline = kernel_cmdline.change(
             host,
             values,
+            argument,
             model.arguments if model else "",
             create=kernel_cmdline.PATH in script,
             vendor=kernel_cmdline.VENDOR in script,
         )
         changes: t.List[Change] = [cmdline] if cmdline else []
-        return self._settled(host, setup, [*changes, *self._targets(host, setup, normal, values)])
+        changes += self._targets(host, setup, normal, values, argument)
+        return self._settled(host, setup, changes)
 
     def plan_kernels(
-        self, host: Host, values: t.Sequence[str], chosen: t.Sequence[Entry]
+        self,
+        host: Host,
+        values: t.Sequence[str],
+        chosen: t.Sequence[Entry],
+        argument: Argument = CRASHKERNEL,
     ) -> t.List[Change]:
         setup = self._setup(host)
         names = [entry.title for entry in chosen]
         targets = [target for target in setup.targets if target.name in names]
-        changes = self._targets(host, setup, targets, values)
+        changes = self._targets(host, setup, targets, values, argument)
         paths = {change.path for change in changes}
         for target in setup.targets:
             if target.section and target not in targets and _parmfile(target.section) in paths:
                 raise BootLoaderError(
-                    f"the sections of {setup.path} share {_parmfile(target.section)}, so crashkernel= cannot be set for "
+                    f"the sections of {setup.path} share {_parmfile(target.section)}, so {argument.label} cannot be set for "
                     "one of them; use 'kernel: ALL'"
                 )
         return self._settled(host, setup, changes)
@@ -228,21 +239,30 @@ class Zipl(BootLoader):
         ]
 
     def _targets(
-        self, host: Host, setup: _Setup, targets: t.Sequence[_Target], values: t.Sequence[str]
+        self,
+        host: Host,
+        setup: _Setup,
+        targets: t.Sequence[_Target],
+        values: t.Sequence[str],
+        argument: Argument,
     ) -> t.List[FileChange]:
         """Return the changes of these targets' files."""
         changes = []
         for item in (target.item for target in targets if target.item):
-            options = bls.set_values(item.every("options"), values)
+            options = bls.set_values(item.every("options"), values, argument)
             text = bls.with_lines(item.text, "options", options)
             if text != item.text:
                 changes.append(FileChange(item.path, item.text, text))
         sections = [target.section for target in targets if target.section]
-        return changes + self._sections(host, setup, sections, values)
+        return changes + self._sections(host, setup, sections, values, argument)
 
     @staticmethod
     def _sections(
-        host: Host, setup: _Setup, sections: t.Sequence[_Section], values: t.Sequence[str]
+        host: Host,
+        setup: _Setup,
+        sections: t.Sequence[_Section],
+        values: t.Sequence[str],
+        argument: Argument,
     ) -> t.List[FileChange]:
         """Return the changes of zipl.conf and of the files that its sections name by parmfile=."""
         # A file of parameters has the words where a section has nothing else to put them.
@@ -251,20 +271,19 @@ class Zipl(BootLoader):
         changes: t.List[FileChange] = []
         for path in sorted({_parmfile(section) for section in sections} - {""}):
             before = host.read(path) or ""
-            after = kernel_cmdline.in_text(before, values if path in filled else [])
+            after = kernel_cmdline.in_text(before, values if path in filled else [], argument)
             if after != before:
                 changes.append(FileChange(path, before, after))
         for section in sections:
             wanted = [] if _parmfile(section) in filled - {""} else values
             value = section.values.get("parameters")
             if value is not None:
-                edits.append((value.start, value.end, with_values(value.text, wanted)))
+                text = with_values(value.text, wanted, argument)
+                edits.append((value.start, value.end, text))
             elif wanted:
                 image = section.values["image"]
                 end = setup.text.find("\n", image.end) + 1 or len(setup.text)
-                line = (
-                    f'{image.indent}parameters="{" ".join(KEYWORD + value for value in wanted)}"\n'
-                )
+                line = f'{image.indent}parameters="{argument.text(wanted)}"\n'
                 edits.append((end, end, line))
         text = setup.text
         for start, end, new in sorted(edits, reverse=True):

@@ -7,6 +7,7 @@ import typing as t
 import pytest
 
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader import bls, grubenv
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import CRASHKERNEL
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoaderError,
     with_values,
@@ -56,7 +57,9 @@ def test_lines_change_in_place(values: t.List[str], expected: str) -> None:
 def test_lines_may_end_as_on_windows() -> None:
     found = entry("a", "linux /l\r\noptions root=x\r\ninitrd /i\r\n")
     assert (found.first("linux"), found.first("options")) == ("/l", "root=x")
-    text = bls.with_lines(found.text, "options", bls.set_values(found.every("options"), ["1M"]))
+    text = bls.with_lines(
+        found.text, "options", bls.set_values(found.every("options"), ["1M"], CRASHKERNEL)
+    )
     assert text == "linux /l\r\noptions root=x crashkernel=1M\r\ninitrd /i\r\n"
 
 
@@ -74,12 +77,15 @@ ARGUMENTS = [
 
 @pytest.mark.parametrize("before, one, none", ARGUMENTS)
 def test_other_arguments_stay(before: str, one: str, none: str) -> None:
-    assert (with_values(before, ["2M"]), with_values(before, [])) == (one, none)
+    assert (
+        with_values(before, ["2M"], CRASHKERNEL),
+        with_values(before, [], CRASHKERNEL),
+    ) == (one, none)
 
 
 def test_words_that_are_right_over_all_lines_stay() -> None:
     lines = ["root=x crashkernel=1G,high", "crashkernel=128M,low"]
-    assert bls.set_values(lines, ["1G,high", "128M,low"]) == lines
+    assert bls.set_values(lines, ["1G,high", "128M,low"], CRASHKERNEL) == lines
 
 
 def test_a_file_without_an_end_of_line_keeps_its_last_line() -> None:
@@ -101,7 +107,7 @@ WORDS: t.List[t.Tuple[t.List[str], t.List[str], t.List[str]]] = [
 def test_words_are_set_once_over_all_lines(
     lines: t.List[str], values: t.List[str], expected: t.List[str]
 ) -> None:
-    assert bls.set_values(lines, values) == expected
+    assert bls.set_values(lines, values, CRASHKERNEL) == expected
 
 
 def test_variables_are_expanded_as_grub_does() -> None:

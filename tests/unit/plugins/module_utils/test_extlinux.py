@@ -9,6 +9,10 @@ import typing as t
 
 import pytest
 
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import (
+    CRASHKERNEL,
+    Argument,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoaderError,
     FileChange,
@@ -52,17 +56,17 @@ COMMON = "DEFAULT a\nAPPEND root=x ro\nLABEL a\n  KERNEL /vmlinuz-1\n  INITRD /i
 
 def test_what_syslinux_appends_to_every_entry_is_kept() -> None:
     assert [label.append for label in parse_config(COMMON, True)[0]] == ["root=x ro", ""]
-    after = edit(COMMON, ["1M"], True)
+    after = edit(COMMON, ["1M"], CRASHKERNEL, True)
     assert after == COMMON.replace("nuz-1\n", "nuz-1\n  append root=x ro crashkernel=1M\n").replace(
         "APPEND -", "APPEND crashkernel=1M"
     )
-    labels = parse_config(edit(after, [], True), True)[0]
+    labels = parse_config(edit(after, [], CRASHKERNEL, True), True)[0]
     assert [label.append for label in labels] == ["root=x ro", ""]
 
 
 def test_a_kernel_whose_release_ends_in_zero_is_linux() -> None:
     text = "label a\n kernel /vmlinuz-6.0\n append x\nlabel b\n kernel pxelinux.0\n append y\n"
-    assert edit(text, ["1M"]) == text.replace(" x", " x crashkernel=1M")
+    assert edit(text, ["1M"], CRASHKERNEL) == text.replace(" x", " x crashkernel=1M")
 
 
 def test_u_boot_passes_over_what_stands_above_the_entries() -> None:
@@ -91,24 +95,33 @@ EDITS: t.List[t.Tuple[str, t.List[str], str]] = [
 
 @pytest.mark.parametrize("text, values, expected", EDITS)
 def test_edits_keep_the_rest(text: str, values: t.List[str], expected: str) -> None:
-    assert edit(text, values) == expected
-    assert edit(expected, values) == expected
+    assert edit(text, values, CRASHKERNEL) == expected
+    assert edit(expected, values, CRASHKERNEL) == expected
 
 
+EARLY = Argument("rd.earlykdump")
 SOURCED = [
-    (["256M"], "rw quiet crashkernel=1", False, "rw quiet crashkernel=256M"),
-    (["1G,high", "72M,low"], "", False, "ro quiet crashkernel=1G,high crashkernel=72M,low"),
-    ([], "rw crashkernel=1", True, "rw"),
+    (CRASHKERNEL, ["256M"], "rw quiet crashkernel=1", False, "rw quiet crashkernel=256M"),
+    (CRASHKERNEL, ["1G,high", "72M,low"], "", False, "ro quiet crashkernel=1G,high crashkernel=72M,low"),
+    (CRASHKERNEL, [], "rw crashkernel=1", True, "rw"),
     # Then u-boot-update takes that file, and root= out of it.
-    (["256M"], "", True, ""),
-]
+    (CRASHKERNEL, ["256M"], "", True, ""),
+    (EARLY, [""], "rw rd.earlykdump=0 crashkernel=1", False, "rw crashkernel=1 rd.earlykdump"),
+    (EARLY, [""], "", False, "ro quiet rd.earlykdump"),
+    (EARLY, [], "rd.earlykdump rw", True, "rw"),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("values, before, cmdline, expected", SOURCED)
+@pytest.mark.parametrize("argument, values, before, cmdline, expected", SOURCED)
 def test_the_dropin_does_in_a_shell_what_it_says(
-    tmp_path: t.Any, values: t.List[str], before: str, cmdline: bool, expected: str
+    tmp_path: t.Any,
+    argument: Argument,
+    values: t.List[str],
+    before: str,
+    cmdline: bool,
+    expected: str,
 ) -> None:
-    text = render_dropin(values).replace("/etc/kernel/cmdline", str(tmp_path / "cmdline"))
+    text = render_dropin(values, argument).replace("/etc/kernel/cmdline", str(tmp_path / "cmdline"))
     (tmp_path / "dropin").write_text(text)
     if cmdline:
         (tmp_path / "cmdline").write_text("root=x y\n")
@@ -123,7 +136,7 @@ def test_the_dropin_does_in_a_shell_what_it_says(
 
 def test_the_dropin_goes_when_nobody_else_has_the_word(tmp_path: t.Any) -> None:
     host, loader = host_of("u-boot-menu-unset", tmp_path), Extlinux()
-    host.put(DROPIN, render_dropin(["256M"]))
+    host.put(DROPIN, render_dropin(["256M"], CRASHKERNEL))
     (change,) = loader.plan(host, [])
     assert isinstance(change, FileChange) and (change.path, change.after) == (DROPIN, None)
 

@@ -10,6 +10,10 @@ import typing as t
 import pytest
 
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.apply import apply
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import (
+    CRASHKERNEL,
+    Argument,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoaderError,
     Command,
@@ -23,6 +27,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.grub import
     parse_config,
     render_dropin,
 )
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.owners import owners
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.runner import CommandError
 from ansible_collections.kdump.fleet.tests.unit.plugins.conftest import GRUB_CFG, FakeHost
@@ -81,26 +86,38 @@ def test_no_entry() -> None:
     assert next_entry(parse_config("set default=0\n", {})) is None
 
 
+TAINT, EARLY = Argument("panic_on_taint"), Argument("rd.earlykdump")
 SOURCED = [
-    (["1M"], 'foo="x crashkernel=2M" root=/dev/a', "", 'foo="x" root=/dev/a crashkernel=1M|'),
-    ([], "quiet crashkernel=384M-:128M", "console=ttyS0", "quiet|console=ttyS0"),
-    (["256M"], "quiet crashkernel=384M-:128M", "", "quiet crashkernel=256M|"),
-    (["256M"], "", "crashkernel=1 a=b crashkernel=2 c", " crashkernel=256M| a=b c"),
-    (["1G,high", "72M,low"], "x", "", "x crashkernel=1G,high crashkernel=72M,low|"),
+    (TAINT, ["0x20"], "quiet crashkernel=1M", "", "quiet crashkernel=1M panic_on_taint=0x20|"),
+    (TAINT, ["0x20"], "panic_on_taint=1 panic_on_taint=2 a", "panic_on_taint b", "a panic_on_taint=0x20|b"),
+    (TAINT, [], 'x="panic_on_taint=1 y" panic_on_taint="1 2"', "", 'x="panic_on_taint=1 y" |'),
+    (EARLY, [""], "quiet rd.earlykdump=0", "rd.earlykdump.x", "quiet  rd.earlykdump|rd.earlykdump.x"),
+    (EARLY, [], "rd.earlykdump rd-earlykdump", "", "rd-earlykdump|"),
+    (CRASHKERNEL, ["1M"], 'foo="x crashkernel=2M" root=/dev/a', "", 'foo="x" root=/dev/a crashkernel=1M|'),
+    (CRASHKERNEL, [], "quiet crashkernel=384M-:128M", "console=ttyS0", "quiet|console=ttyS0"),
+    (CRASHKERNEL, ["256M"], "quiet crashkernel=384M-:128M", "", "quiet crashkernel=256M|"),
+    (CRASHKERNEL, ["256M"], "", "crashkernel=1 a=b crashkernel=2 c", " crashkernel=256M| a=b c"),
+    (CRASHKERNEL, ["1G,high", "72M,low"], "x", "", "x crashkernel=1G,high crashkernel=72M,low|"),
     (
+        CRASHKERNEL,
         ["2G-4G:256M"],
         'a="b c"',
         "nocrashkernel=1",
         'a="b c" crashkernel=2G-4G:256M|nocrashkernel=1',
     ),
-]
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("values, default, always, expected", SOURCED)
+@pytest.mark.parametrize("argument, values, default, always, expected", SOURCED)
 def test_the_dropin_does_in_a_shell_what_it_says(
-    tmp_path: t.Any, values: t.List[str], default: str, always: str, expected: str
+    tmp_path: t.Any,
+    argument: Argument,
+    values: t.List[str],
+    default: str,
+    always: str,
+    expected: str,
 ) -> None:
-    (tmp_path / "dropin").write_text(render_dropin(values))
+    (tmp_path / "dropin").write_text(render_dropin(values, argument))
     script = '. "$1"; printf "%s|%s" "$GRUB_CMDLINE_LINUX_DEFAULT" "$GRUB_CMDLINE_LINUX"'
     shell = shutil.which("sh")
     assert shell is not None
@@ -176,6 +193,28 @@ def test_plan_for_none_strips_what_others_set(debian: FakeHost) -> None:
 def test_plan_for_none_takes_the_dropin_away_when_nobody_else_sets_it(debian: FakeHost) -> None:
     debian.remove("/etc/default/grub.d/kdump-tools.cfg")
     assert Grub().plan(debian, []) == []
-    debian.put(DROPIN, render_dropin(["256M"]))
+    debian.put(DROPIN, render_dropin(["256M"], CRASHKERNEL))
     (change,) = Grub().plan(debian, [])
     assert change.after is None
+
+
+def test_every_argument_has_a_dropin_of_its_own(debian: FakeHost) -> None:
+    loader = Grub()
+    paths = []
+    for argument, values in ((CRASHKERNEL, ["256M"]), (TAINT, ["0x20"]), (EARLY, [""])):
+        (change,) = loader.plan(debian, values, argument)
+        assert isinstance(change, FileChange) and change.after is not None
+        paths.append(os.path.basename(change.path))
+        debian.write(change.path, change.after)
+    assert paths == [
+        "zz-kdump-fleet.cfg",
+        "zz-kdump-fleet-panic_on_taint.cfg",
+        "zz-kdump-fleet-rd.earlykdump.cfg",
+    ]
+    assert loader.plan(debian, ["256M"]) == [] and owners(debian, ["256M"]) == []
+    (change,) = loader.plan(debian, [], TAINT)
+    assert isinstance(change, FileChange) and change.after is None
+    # Somebody else's word is taken out, and ours does it.
+    debian.put("/etc/default/grub.d/50-site.cfg", 'GRUB_CMDLINE_LINUX="panic_on_taint=1"\n')
+    (change,) = loader.plan(debian, [], TAINT)
+    assert change.after is not None and "panic_on_taint=" not in change.after.split("| sed")[0]

@@ -126,11 +126,11 @@ def test_on_xen_the_hypervisor_has_the_word_and_the_entry_is_none_of_ours() -> N
     assert (entry.kernel, entry.crashkernel, entry.own, entry.default) == ("/boot/vmlinuz-6.4", ["512M"], False, True)  # fmt: skip
 
 
-def test_a_variable_of_the_menu_that_brings_the_word_is_filled_in() -> None:
+def test_the_variables_that_a_menu_sets_are_filled_in() -> None:
     text = 'set tuned_params="crashkernel=1M isolcpus=2"\nset other="x"\n'
     text += _entry("Linux", "/vmlinuz-1", "ro $tuned_params ${other} $tuned_params_too")
     (entry,) = parse_config(text, {})
-    assert entry.arguments == "ro crashkernel=1M isolcpus=2 ${other} $tuned_params_too"
+    assert entry.arguments == "ro crashkernel=1M isolcpus=2 x $tuned_params_too"
 
 
 def test_titles_with_an_arrow_are_named_with_two() -> None:

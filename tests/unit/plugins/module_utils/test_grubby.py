@@ -8,6 +8,7 @@ import typing as t
 import pytest
 
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.apply import apply
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import Argument
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoaderError,
     Command,
@@ -88,6 +89,15 @@ def test_tuned_with_another_value_is_not_fought(tmp_path: t.Any) -> None:
     host.put(path_of("x-1"), hosts.entry("1-1", "root=1 $other"))
     with pytest.raises(BootLoaderError, match="grub2-editenv .* set NAME"):
         LOADER.plan(host, ["300M"])
+
+
+def test_tuned_with_a_word_of_another_argument_is_no_obstacle(tmp_path: t.Any) -> None:
+    host = made("el8-grubby", tmp_path)
+    block = hosts.block(kernelopts=hosts.ROOT, tuned_params="panic_on_taint=1")
+    host.put("/boot/grub2/grubenv", block)
+    assert LOADER.plan(host, ["300M"])
+    with pytest.raises(BootLoaderError, match="tuned adds panic_on_taint to every boot entry"):
+        LOADER.plan(host, ["0x20"], Argument("panic_on_taint"))
 
 
 def test_tuned_with_the_wanted_value_is_left_to_it(tmp_path: t.Any) -> None:

@@ -9,6 +9,7 @@ import typing as t
 import pytest
 
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.apply import apply
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import Argument
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoaderError,
     Command,
@@ -53,6 +54,15 @@ def test_one_transaction_takes_every_old_word_out_and_puts_the_new_ones_in(tmp_p
         "--delete=crashkernel=128M,low",
         "--append=crashkernel=300M",
     ]
+
+
+def test_an_argument_without_a_value_goes_by_its_name(tmp_path: t.Any) -> None:
+    host, early = made(tmp_path), Argument("rd.earlykdump")
+    (change,) = LOADER.plan(host, [""], early)
+    assert t.cast("Command", change).argv == ["rpm-ostree", "kargs", "--append=rd.earlykdump"]
+    settle(host, LOADER, [""], early)
+    (change,) = LOADER.plan(host, ["0"], early)
+    assert t.cast("Command", change).argv[2:] == ["--delete=rd.earlykdump", "--append=rd.earlykdump=0"]  # fmt: skip
 
 
 def test_the_same_word_twice_is_taken_out_twice(tmp_path: t.Any) -> None:
@@ -149,6 +159,8 @@ def test_a_bootc_image_is_refused_with_the_way_out(tmp_path: t.Any) -> None:
         LOADER.plan(host, ["1G"])
     with pytest.raises(BootLoaderError, match="where its image is built"):
         LOADER.plan(stripped(host), ["1G"])
+    with pytest.raises(BootLoaderError, match="set rd.earlykdump where its image is built"):
+        LOADER.plan(host, [""], Argument("rd.earlykdump"))
 
 
 def test_without_root_it_says_so(tmp_path: t.Any) -> None:

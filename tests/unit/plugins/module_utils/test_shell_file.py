@@ -9,13 +9,14 @@ import typing as t
 
 import pytest
 
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import CRASHKERNEL
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import BootLoaderError
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.shell_file import (
     UNKNOWN,
     assignments,
-    crashkernel_values,
-    set_crashkernel,
+    set_argument,
     value_of,
+    values_of,
 )
 
 NAMES = ("A", "D")  # in their order on the command line
@@ -70,10 +71,10 @@ EDITS: t.List[t.Tuple[str, t.List[str], str]] = [
 
 @pytest.mark.parametrize("text, values, expected", EDITS)
 def test_edits_keep_the_rest(text: str, values: t.List[str], expected: str) -> None:
-    after = set_crashkernel("/etc/x", text, NAMES, values)
+    after = set_argument("/etc/x", text, NAMES, values, CRASHKERNEL)
     assert after == expected
-    assert crashkernel_values(after, NAMES) == values
-    assert set_crashkernel("/etc/x", after, NAMES, values) == after
+    assert values_of(after, NAMES, CRASHKERNEL) == values
+    assert set_argument("/etc/x", after, NAMES, values, CRASHKERNEL) == after
 
 
 REFUSED = [
@@ -89,20 +90,22 @@ REFUSED = [
 @pytest.mark.parametrize("text, message", REFUSED)
 def test_what_cannot_be_edited_safely_is_refused(text: str, message: str) -> None:
     with pytest.raises(BootLoaderError) as caught:
-        set_crashkernel("/etc/x", text, NAMES, ["2M"])
+        set_argument("/etc/x", text, NAMES, ["2M"], CRASHKERNEL)
     assert str(caught.value).startswith(f"/etc/x {message}")
     assert "crashkernel=2M" in str(caught.value)
 
 
 def test_what_is_right_already_is_not_refused() -> None:
     text = 'K="crashkernel=1"\nD="$K x"\n'
-    assert set_crashkernel("/etc/x", text, NAMES, ["1"]) == text
+    assert set_argument("/etc/x", text, NAMES, ["1"], CRASHKERNEL) == text
 
 
 def test_the_value_that_stands_for_a_missing_setting_comes_along() -> None:
-    after = set_crashkernel("/etc/x", "#D=x\n", ("D",), ["1M"], "ro quiet")
+    after = set_argument("/etc/x", "#D=x\n", ("D",), ["1M"], CRASHKERNEL, "ro quiet")
     assert after == '#D=x\nD="ro quiet crashkernel=1M"\n'
-    assert set_crashkernel("/etc/x", after, ("D",), [], "ro quiet") == '#D=x\nD="ro quiet"\n'
+    assert (
+        set_argument("/etc/x", after, ("D",), [], CRASHKERNEL, "ro quiet") == '#D=x\nD="ro quiet"\n'
+    )
 
 
 def test_a_value_is_read_as_the_shell_would() -> None:
@@ -131,7 +134,7 @@ def test_a_shell_agrees(seed: int, tmp_path: t.Any) -> None:
     text = _random_file(dice)
     values = dice.choice([["300M"], ["1G,high", "72M,low"], []])
     (tmp_path / "before").write_text(text)
-    (tmp_path / "after").write_text(set_crashkernel("x", text, NAMES, values))
+    (tmp_path / "after").write_text(set_argument("x", text, NAMES, values, CRASHKERNEL))
     script = '. "$1"; printf "%s\\n" "$A" | tr "\\n" " "; printf "\\n%s\\n" "$D"; printf "%s\\n" "$OTHER"'
     said = []
     for name in ("before", "after"):

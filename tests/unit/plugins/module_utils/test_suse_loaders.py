@@ -7,6 +7,7 @@ import typing as t
 import pytest
 
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.apply import apply
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import Argument
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoaderError,
     Command,
@@ -211,6 +212,14 @@ def test_the_tool_does_not_take_an_entrys_own_arguments_away(tmp_path: t.Any) ->
     host.put(path, (host.read(path) or "").replace("quiet", "quiet nomodeset"))
     with pytest.raises(BootLoaderError, match="differ in nomodeset"):
         loader.plan(host, ["300M"])
+
+
+def test_nor_another_argument_of_ours(tmp_path: t.Any) -> None:
+    host, loader = host_of("microos-systemd-boot-with-a-tpm", tmp_path), Sdbootutil()
+    (path,) = host.glob(f"{sdbootutil.ENTRIES}/*-3.conf")
+    host.put(path, (host.read(path) or "").replace("quiet", "quiet crashkernel=1M"))
+    with pytest.raises(BootLoaderError, match="differ in crashkernel=1M"):
+        loader.plan(host, ["0x20"], Argument("panic_on_taint"))
 
 
 def test_the_snapshot_that_waits_has_its_own_arguments(tmp_path: t.Any) -> None:

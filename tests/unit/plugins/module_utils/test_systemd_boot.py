@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader import pe
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.apply import apply
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import Argument
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoaderError,
     Entry,
@@ -379,6 +380,57 @@ def test_images_get_an_addon(make: t.Any) -> None:
     assert chosen(host).arguments == "root=UUID=1 ro quiet crashkernel=1G,high crashkernel=128M,low"
     set_values(host)
     assert not host.exists("/efi" + ADDON) and not host.exists(ADDON_SOURCE)
+
+
+TAINT, EARLY = Argument("panic_on_taint"), Argument("rd.earlykdump")
+
+
+def test_one_addon_has_all_arguments(make: t.Any) -> None:
+    host = make(IMAGES)
+    set_values(host, "300M")
+    for argument, values in ((TAINT, ["0x20"]), (EARLY, [""])):
+        apply(host, LOADER, LOADER.plan(host, values, argument), values, argument=argument)
+    assert addon(host) == "crashkernel=300M panic_on_taint=0x20 rd.earlykdump"
+    set_values(host, "1G,high", "128M,low")
+    apply(host, LOADER, LOADER.plan(host, [], TAINT), [], argument=TAINT)
+    assert addon(host) == "crashkernel=1G,high crashkernel=128M,low rd.earlykdump"
+    set_values(host)
+    apply(host, LOADER, LOADER.plan(host, [], EARLY), [], argument=EARLY)
+    assert not host.exists("/efi" + ADDON) and not host.exists(ADDON_SOURCE)
+
+
+def test_what_the_addon_brings_is_not_built_into_a_later_image(make: t.Any) -> None:
+    host = make(IMAGES)
+    set_values(host, "300M")
+    host.remove("/etc/kernel/cmdline")
+    change = LOADER.plan(host, ["0x20"], TAINT)[0]
+    assert isinstance(change, FileChange) and change.path == "/etc/kernel/cmdline"
+    assert change.after == "root=UUID=1 ro quiet\n"
+
+
+def test_an_addon_is_not_built_anew_without_its_signature(make: t.Any) -> None:
+    """It would take crashkernel= away with the argument that goes."""
+    host = make(IMAGES)
+    host.put(SECURE_BOOT, "\x06\0\0\0\x01")
+    host.put("/etc/kernel/uki.conf", "[UKI]\nSecureBootPrivateKey=/k.pem\n")
+    set_values(host, "300M")
+    apply(host, LOADER, LOADER.plan(host, ["0x20"], TAINT), ["0x20"], argument=TAINT)
+    host.remove("/etc/kernel/uki.conf")
+    with pytest.raises(BootLoaderError, match="Secure Boot is on"):
+        LOADER.plan(host, [], TAINT)
+    assert chosen(host).crashkernel == ["300M"]
+
+
+def test_another_argument_that_is_built_in(make: t.Any) -> None:
+    host = make(IMAGES)
+    path = "/efi/EFI/Linux/debian-6.12.1-amd64.efi"
+    put_program(host, path, image("6.12.1-amd64", "root=UUID=1 rd.earlykdump"))
+    put_program(host, f"{path}.extra.d/a.addon.efi", {".cmdline": "panic_on_taint=1"})
+    assert LOADER.plan(host, ["300M"])
+    with pytest.raises(BootLoaderError, match=f"rd.earlykdump is built into {path}, where"):
+        LOADER.plan(host, [], EARLY)
+    with pytest.raises(BootLoaderError, match=f"panic_on_taint=1 is built into {path}.extra.d/"):
+        LOADER.plan(host, ["0x20"], TAINT)
 
 
 def test_a_later_image_has_nothing_twice(make: t.Any) -> None:

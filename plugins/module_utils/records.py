@@ -1,0 +1,146 @@
+# Copyright (c) 2026 The kdump.fleet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to kdump.fleet: may change in any release.
+
+"""What files held before this collection changed them, so that a change can be taken back.
+
+There are two such records on a host's disk, where a run that is cut off finds them again. PENDING has what was there
+before a change that the kernel has not confirmed yet: kdump_conf keeps it, kdump_load forgets it once the kernel says
+loaded, or puts it back. ORIGINALS has what was there before the first change of all: ``kdump_state: absent`` gives it back.
+"""
+
+import hashlib
+import json
+import os
+import typing as t
+
+from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
+
+FOLDER = "/var/lib/kdump-fleet"
+Entry = t.Dict[str, t.Any]
+
+
+def fingerprint(text: t.Optional[str]) -> str:
+    """Return what a file's text is recognised by; of no file, as of an empty one."""
+    return hashlib.sha256((text or "").encode("utf-8", "surrogateescape")).hexdigest()
+
+
+class Record:
+    """Files from before a change, by path.
+
+    Of each: ``before`` (None: there was none) and ``mode``, what ``after`` hashes to, and ``keys``, the settings in it that
+    were ever set.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.path = f"{FOLDER}/{name}"
+
+    def load(self, host: Host) -> t.Dict[str, Entry]:
+        try:
+            kept = json.loads(host.read(self.path) or "{}")
+        except ValueError:
+            # Half a file cannot be: it is replaced atomically. Somebody edited it; it holds nothing for us.
+            return {}
+        return kept if isinstance(kept, dict) else {}
+
+    def keep(
+        self,
+        host: Host,
+        changes: t.Mapping[str, t.Optional[str]],
+        keys: t.Optional[t.Mapping[str, t.Iterable[str]]] = None,
+    ) -> None:
+        """Keep what files hold that are about to change; what is kept of a file already stays.
+
+        :param changes: what each file will hold, by path; None: it will be removed.
+        :param keys: the settings that are about to be set, by path.
+        """
+        kept = self.load(host)
+        for path, after in changes.items():
+            entry = kept.setdefault(path, {"before": host.read(path), "mode": _mode(host, path)})
+            entry["after"] = fingerprint(after)
+            entry["keys"] = sorted({*entry.get("keys", ()), *(keys or {}).get(path, ())})
+        self._store(host, kept)
+
+    def forget(self, host: Host, paths: t.Optional[t.Sequence[str]] = None) -> None:
+        """Forget what is kept, all of it or of these files."""
+        kept = self.load(host)
+        self._store(
+            host,
+            {}
+            if paths is None
+            else {path: entry for path, entry in kept.items() if path not in paths},
+        )
+
+    def _store(self, host: Host, kept: t.Mapping[str, Entry]) -> None:
+        if kept:
+            host.write(self.path, json.dumps(kept), mode=0o600)
+        else:
+            host.remove(self.path)
+
+    def restore(
+        self, host: Host, paths: t.Optional[t.Sequence[str]] = None
+    ) -> t.Tuple[t.List[str], t.List[str]]:
+        """Put back what is kept, but not over a file that somebody else has changed since, and forget it.
+
+        :param paths: of these files alone.
+        :return: the paths that were put back, and those that were left alone.
+        """
+        restored, left = [], []
+        kept = {
+            path: entry for path, entry in self.load(host).items() if paths is None or path in paths
+        }
+        for path, entry in sorted(kept.items()):
+            if fingerprint(host.read(path)) != entry["after"]:
+                left.append(path)
+            elif entry["before"] is None:
+                host.remove(path)
+                restored.append(path)
+            else:
+                host.write(path, entry["before"], entry.get("mode") or 0o600)
+                restored.append(path)
+        self.forget(host, list(kept))
+        return restored, left
+
+
+PENDING = Record("pending.json")
+ORIGINALS = Record("originals.json")
+
+
+def _mode(host: Host, path: str) -> t.Optional[int]:
+    try:
+        return os.stat(host.path(path)).st_mode & 0o7777
+    except OSError:
+        return None
+
+
+class ValuesBefore:
+    """Values that a host had before this collection set them, by name; of what is no file."""
+
+    def __init__(self, name: str) -> None:
+        self.path = f"{FOLDER}/{name}"
+
+    def load(self, host: Host) -> t.Dict[str, t.Any]:
+        try:
+            kept = json.loads(host.read(self.path) or "{}")
+        except ValueError:
+            return {}
+        return kept if isinstance(kept, dict) else {}
+
+    def keep(self, host: Host, values: t.Mapping[str, t.Any]) -> None:
+        """Keep values that are about to change; what is kept already stays."""
+        kept = {**values, **self.load(host)}
+        host.write(self.path, json.dumps(kept))
+
+    def forget(self, host: Host, names: t.Iterable[str]) -> None:
+        gone = set(names)
+        kept = {name: value for name, value in self.load(host).items() if name not in gone}
+        if kept:
+            host.write(self.path, json.dumps(kept))
+        else:
+            host.remove(self.path)
+
+
+SYSCTLS = ValuesBefore("sysctls.json")
+ARGUMENTS = ValuesBefore("arguments.json")
