@@ -11,10 +11,20 @@ import re
 import typing as t
 
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
+from ansible_collections.kdump.fleet.plugins.module_utils.wanted import (
+    Configuration,
+    OwnFile,
+    Wanted,
+)
+
+Facts = t.Mapping[str, t.Any]
 
 SECRET_RULE = (
     "is a secret, which would show in logs; write it into the file on the host, where it is kept"
 )
+
+SECRET = "********"
+REDACTED = "# ******** (a secret)"  # a line that facts and diffs show in place of one with a secret
 
 
 class Initrd(t.NamedTuple):
@@ -37,50 +47,52 @@ class Dump(t.NamedTuple):
     complete: bool  # by its name: no part of it is marked incomplete
 
 
-class Tooling(metaclass=abc.ABCMeta):
-    """One dump tooling; adding one is a file beside this one and a line in registry.py."""
+class ConfigFile(metaclass=abc.ABCMeta):
+    """The grammar and the rules of one file of a tooling's configuration. Pure."""
 
-    name = ""
-    service = ""
-    config_path = ""
-    packages: t.Tuple[str, ...] = ()
-    program = ""  # its being there means that the tooling is installed
+    path = ""
     secrets: t.Tuple[str, ...] = ()  # settings that must never be shown
-    build_timeout = 3600  # seconds; an initrd takes seconds to minutes, an hour under emulation on a busy machine
-
-    def installed(self, host: Host) -> bool:
-        return host.runner.which(self.program) is not None
-
-    def own_files(self) -> t.Dict[str, str]:
-        """Return the files that this collection adds beside the tooling's configuration, by path."""
-        return {}
-
-    @abc.abstractmethod
-    def suits(self, distribution: str, like: t.Sequence[str]) -> bool:
-        """Say whether this tooling is the distribution's own.
-
-        :param distribution: ID of /etc/os-release.
-        :param like: the words of ID_LIKE.
-        """
+    refused_whole = False  # one bad line, and the tooling loads no capture kernel
 
     @abc.abstractmethod
     def parse(self, text: str) -> t.Dict[str, str]:
-        """Return the settings of a configuration file."""
+        """Return the settings of a file, also of lines that the tooling itself would misread (``KEY = value``)."""
 
     @abc.abstractmethod
-    def render(self, text: str, settings: t.Mapping[str, t.Optional[str]]) -> str:
-        """Return the text with these settings; None takes one out. Every other line stays as it is."""
+    def render(
+        self,
+        text: str,
+        settings: t.Mapping[str, t.Optional[str]],
+        release: t.Optional[str] = None,
+    ) -> str:
+        """Return the text with these settings; None takes one out. Every other line stays as it is.
+
+        But a line that sets something in a way that the tooling misreads or refuses, and whose meaning is plain, is
+        written as it should be: ``render(text, {})`` is the mended file.
+        """
 
     @abc.abstractmethod
     def problems(self, text: str, release: t.Optional[str] = None) -> t.List[str]:
-        """Return what the tooling would refuse or silently misread, one sentence each; empty means accepted."""
+        """Return what the tooling would refuse or silently misread, one sentence each; empty means accepted.
+
+        :param release: of the tooling; None for the newest known.
+        """
 
     @abc.abstractmethod
-    def setting_problem(self, key: str, value: str) -> str:
-        """Return what is wrong with one setting, or ''."""
+    def setting_problem(self, key: str, value: str, release: t.Optional[str] = None) -> str:
+        """Return what is wrong with one setting, or ''. An unknown but plausible key is no problem; see warning()."""
+
+    def setting_warning(self, key: str, value: str, release: t.Optional[str] = None) -> str:
+        """Return what is doubtful about one setting, or ''."""
+        del key, value, release
+        return ""
 
     def secret(self, key: str) -> bool:
         return key in self.secrets
+
+    def masked(self, key: str, value: str) -> str:
+        """Return a value as facts may hold it: without its secret."""
+        return SECRET if self.secret(key) else value
 
     def shown(self, key: str, value: str) -> str:
         """Return a setting as a message may show it; what may be a misspelt secret is none of its business."""
@@ -95,11 +107,78 @@ class Tooling(metaclass=abc.ABCMeta):
             # A line that goes on in the next takes its secret there.
             hidden = any(key in line for key in self.secrets) or (hidden and continued)
             continued = line.endswith("\\")
-            shown.append("******** (a secret)" if hidden else line)
+            shown.append(REDACTED if hidden else line)
         return "\n".join(shown)
+
+
+class Tooling(metaclass=abc.ABCMeta):
+    """One dump tooling; adding one is a file beside this one and a line in registry.py."""
+
+    name = ""
+    service = ""
+    config_files: t.Tuple[ConfigFile, ...] = ()  # the main one first
+    program = ""  # its being there means that the tooling is installed
+    generic = False  # for hosts whose distribution has no tooling of its own
+    build_timeout = 3600  # seconds; an initrd takes seconds to minutes, an hour under emulation on a busy machine
+
+    def installed(self, host: Host) -> bool:
+        return host.runner.which(self.program) is not None
+
+    @abc.abstractmethod
+    def suits(self, distribution: str, like: t.Sequence[str]) -> bool:
+        """Say whether this tooling is the distribution's own.
+
+        :param distribution: ID of /etc/os-release.
+        :param like: the words of ID_LIKE.
+        """
+
+    @abc.abstractmethod
+    def packages(self, distribution: str, version: str) -> t.Tuple[str, ...]:
+        """Return the names of the packages that it takes.
+
+        :param distribution: ID of /etc/os-release.
+        :param version: VERSION_ID of it.
+        """
+
+    def kernel(self, settings: t.Mapping[str, str], running: str) -> str:
+        """Return the release of the kernel that the settings load after a boot into this one."""
+        del settings
+        return running
+
+    def release(self, host: Host) -> t.Optional[str]:
+        """Return the tooling's release on a host, as its rules are told apart by; None where it does not matter."""
+        del host
+        return None
+
+    def observed(self, host: Host) -> t.Dict[str, t.Any]:
+        """Return what else of a host the tooling's rules go by; it comes back in the facts as tooling.rules."""
+        del host
+        return {}
+
+    def bound(self, rules: Facts) -> "Tooling":
+        """Return this tooling with the rules of one host; see observed()."""
+        del rules
+        return self
+
+    def file_of(self, key: str) -> ConfigFile:
+        """Return the file that a setting belongs to."""
+        del key
+        return self.config_files[0]
+
+    def own_files(self) -> t.Dict[str, OwnFile]:
+        """Return the files that this collection always adds beside the tooling's configuration, by path."""
+        return {}
+
+    @abc.abstractmethod
+    def configure(self, wanted: Wanted, facts: Facts) -> Configuration:
+        """Return what the wanted state comes to on a host. Pure; the rules for every tooling were checked already.
+
+        A variable that this tooling cannot honour on this host is a problem, never dropped.
+        """
 
     def obstacles(self, host: Host) -> t.List[str]:
         """Return why this tooling cannot be used on this host, with the way out."""
+        del host
         return []
 
     @abc.abstractmethod
@@ -128,6 +207,10 @@ class Tooling(metaclass=abc.ABCMeta):
         """Say whether a dump goes over the network."""
         del settings
         return False
+
+    def need(self, settings: t.Mapping[str, str]) -> t.Dict[str, t.Any]:
+        """Return what the settings decide of a capture's need for memory."""
+        return {"cpus": self.capture_cpus(settings), "network": self.leaves_the_host(settings)}
 
     @abc.abstractmethod
     def build(self, host: Host, kernel: str) -> None:
@@ -161,3 +244,15 @@ class Tooling(metaclass=abc.ABCMeta):
     @abc.abstractmethod
     def dumps(self, host: Host, path: str) -> t.List[Dump]:
         """Return the dumps below a path, oldest first."""
+
+    # Of all its files together; what belongs to one of them is the ConfigFile's.
+
+    def settings(self, texts: t.Mapping[str, str]) -> t.Dict[str, str]:
+        """Return the settings of all its files.
+
+        :param texts: by path.
+        """
+        result: t.Dict[str, str] = {}
+        for file in self.config_files:
+            result.update(file.parse(texts.get(file.path, "")))
+        return result

@@ -1,0 +1,994 @@
+# Copyright (c) 2026 The kdump.fleet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import os
+import typing as t
+
+import pytest
+
+from ansible_collections.kdump.fleet.plugins.module_utils.runner import CommandError, Result
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdumpctl import (
+    EARLY,
+    KEPT,
+    Kdumpctl,
+    with_words,
+)
+from ansible_collections.kdump.fleet.plugins.module_utils.wanted import Configuration, Wanted
+from ansible_collections.kdump.fleet.tests.unit.plugins.conftest import FakeHost
+
+TOOLING = Kdumpctl()
+KERNEL = "5.14.0-427.el9.x86_64"
+INITRD = f"/boot/initramfs-{KERNEL}kdump.img"
+SYSTEM = f"/boot/initramfs-{KERNEL}.img"
+COLLECTOR = "makedumpfile -l --message-level 7 -d 31"
+SCRIPT = "/usr/bin/kdumpctl"
+
+EL8 = [
+    "raw",
+    "ext2",
+    "ext3",
+    "ext4",
+    "minix",
+    "btrfs",
+    "xfs",
+    "nfs",
+    "ssh",
+    "sshkey",
+    "path",
+    "core_collector",
+    "kdump_post",
+    "kdump_pre",
+    "extra_bins",
+    "extra_modules",
+    "failure_action",
+    "default",
+    "final_action",
+    "force_rebuild",
+    "force_no_rebuild",
+    "dracut_args",
+    "fence_kdump_args",
+    "fence_kdump_nodes",
+]
+EL8_0 = [option for option in EL8 if option not in ("failure_action", "final_action")]
+EL10 = [*EL8, "virtiofs", "auto_reset_crashkernel", "kdump_emergency"]
+EL10.remove("default")
+NEW = {"options": EL10, "hook_folders": ["pre", "post", "emergency"], "fence": True}
+OLD = {"options": EL8_0, "hook_folders": [], "fence": True}
+
+
+def facts(
+    settings: t.Optional[t.Dict[str, str]] = None,
+    rules: t.Optional[t.Dict[str, t.Any]] = None,
+    arch: str = "x86_64",
+) -> t.Dict[str, t.Any]:
+    stock = {
+        "path": "/var/crash",
+        "core_collector": COLLECTOR,
+        "KDUMP_COMMANDLINE_APPEND": "irqpoll nr_cpus=1 reset_devices",
+        "KDUMP_COMMANDLINE_REMOVE": "hugepages quiet",
+        "KEXEC_ARGS": "-s",
+        "KDUMP_IMG": "vmlinuz",
+    }
+    return {
+        "architecture": arch,
+        "tooling": {
+            "settings": stock if settings is None else settings,
+            "rules": NEW if rules is None else rules,
+            "release": "1.0.61-1.el10",
+        },
+    }
+
+
+def configured(wanted: Wanted, **changes: t.Any) -> Configuration:
+    return TOOLING.configure(wanted, facts(**changes))
+
+
+def target(kind: str, location: str) -> t.Dict[str, str]:
+    return {"type": kind, "location": location}
+
+
+FLAT = COLLECTOR.replace("makedumpfile", "makedumpfile -F")
+UUID = "12e3e25f-534e-4007-a40c-e7e080a933ad"
+
+# What comes beside path and failure_action; only what is not None.
+SETTINGS: t.List[t.Tuple[Wanted, t.Dict[str, str]]] = [
+    (Wanted(), {}),
+    (Wanted(path="/dumps"), {"path": "/dumps"}),
+    (Wanted(system_action="shell"), {"failure_action": "shell"}),
+    (Wanted(final_action="poweroff"), {"final_action": "poweroff"}),
+    (
+        Wanted(target=target("raw", "/dev/vdb")),
+        {"raw": "/dev/vdb", "core_collector": FLAT},
+    ),
+    (
+        Wanted(target=target("nfs", "server:/dumps")),
+        {"nfs": "server:/dumps", "core_collector": COLLECTOR},
+    ),
+    (
+        Wanted(target=target("nfs", "2001:db8::1:/dumps")),
+        {"nfs": "[2001:db8::1]:/dumps", "core_collector": COLLECTOR},
+    ),
+    (
+        Wanted(target=target("nfs", "[2001:db8::1]:/dumps")),
+        {"nfs": "[2001:db8::1]:/dumps", "core_collector": COLLECTOR},
+    ),
+    (
+        Wanted(target=target("ssh", "kdump@server"), sshkey="/root/.ssh/key"),
+        {"ssh": "kdump@server", "sshkey": "/root/.ssh/key", "core_collector": FLAT},
+    ),
+    (
+        Wanted(target=target("ssh", ""), ssh_user="kdump", ssh_server="server"),
+        {"ssh": "kdump@server", "core_collector": FLAT},
+    ),
+    (
+        Wanted(target=target("ssh", "kdump@[2001:db8::1]")),
+        {"ssh": "kdump@2001:db8::1", "core_collector": FLAT},
+    ),
+    (
+        Wanted(target=target("ssh", "kdump@2001:db8::1")),
+        {"ssh": "kdump@2001:db8::1", "core_collector": FLAT},
+    ),
+    (
+        Wanted(target=target("ext4", UUID)),
+        {"ext4": "UUID=" + UUID, "core_collector": COLLECTOR},
+    ),
+    (
+        Wanted(target=target("xfs", "LABEL=dumps")),
+        {"xfs": "LABEL=dumps", "core_collector": COLLECTOR},
+    ),
+    (
+        Wanted(target=target("virtiofs", "dumps")),
+        {"virtiofs": "dumps", "core_collector": COLLECTOR},
+    ),
+    (
+        Wanted(core_collector="makedumpfile -c -d 17"),
+        {"core_collector": "makedumpfile -c -d 17"},
+    ),
+    (
+        Wanted(core_collector="makedumpfile -F -c", target=target("raw", "/dev/vdb")),
+        {"raw": "/dev/vdb", "core_collector": "makedumpfile -F -c"},
+    ),
+    (
+        Wanted(core_collector="scp", target=target("ssh", "kdump@server")),
+        {"ssh": "kdump@server", "core_collector": "scp"},
+    ),
+    (
+        Wanted(dump_level=1, compression="zstd"),
+        {"core_collector": "makedumpfile --message-level 7 -z -d 1"},
+    ),
+    (
+        Wanted(message_level=1, target=target("ssh", "kdump@server")),
+        {"ssh": "kdump@server", "core_collector": "makedumpfile -F -l -d 31 --message-level 1"},
+    ),
+    (
+        Wanted(extra_bins=["/usr/bin/a", "/usr/bin/b"], extra_modules=["nvme", "dm_mod"]),
+        {"extra_bins": "/usr/bin/a /usr/bin/b", "extra_modules": "nvme dm_mod"},
+    ),
+    (Wanted(dracut_args="--no-compress"), {"dracut_args": "--no-compress"}),
+    (Wanted(force_rebuild="always"), {"force_rebuild": "1"}),
+    (Wanted(force_rebuild="never"), {"force_no_rebuild": "1"}),
+    (Wanted(force_rebuild="auto"), {}),
+    (
+        Wanted(fence_nodes=["node2", "10.0.0.2"], fence_args="-p 7410"),
+        {"fence_kdump_nodes": "node2 10.0.0.2", "fence_kdump_args": "-p 7410"},
+    ),
+    (Wanted(auto_reset_crashkernel=True), {"auto_reset_crashkernel": "yes"}),
+    (Wanted(auto_reset_crashkernel=False), {"auto_reset_crashkernel": "no"}),
+    (Wanted(commandline="root=/dev/vda1 ro"), {"KDUMP_COMMANDLINE": "root=/dev/vda1 ro"}),
+    (
+        Wanted(commandline_append="nr_cpus=4 rd.shell"),
+        {"KDUMP_COMMANDLINE_APPEND": "irqpoll reset_devices nr_cpus=4 rd.shell"},
+    ),
+    (
+        Wanted(commandline_append="nr_cpus=1"),
+        {"KDUMP_COMMANDLINE_APPEND": "irqpoll nr_cpus=1 reset_devices"},
+    ),
+    (
+        Wanted(commandline_remove=["quiet", "rhgb", "splash="]),
+        {"KDUMP_COMMANDLINE_REMOVE": "hugepages quiet rhgb splash="},
+    ),
+    (Wanted(kexec_args="-c --no-checks"), {"KEXEC_ARGS": "-c --no-checks"}),
+    (
+        Wanted(bootdir="/efi", kernel_version=KERNEL),
+        {"KDUMP_BOOTDIR": "/efi", "KDUMP_KERNELVER": KERNEL},
+    ),
+    (
+        Wanted(options={"KDUMP_STDLOGLVL": 4, "KDUMP_IMG": "vmlinuz"}),
+        {"KDUMP_STDLOGLVL": "4", "KDUMP_IMG": "vmlinuz"},
+    ),
+]
+
+
+@pytest.mark.parametrize("wanted, expected", SETTINGS)
+def test_settings(wanted: Wanted, expected: t.Dict[str, str]) -> None:
+    made = configured(wanted)
+    assert made.problems == []
+    found = {key: value for key, value in made.settings.items() if value is not None}
+    always = {"path": "/var/crash", "failure_action": "reboot", "auto_reset_crashkernel": "no"}
+    assert found == {**always, **expected}
+
+
+@pytest.mark.parametrize("wanted, _expected", SETTINGS)
+def test_a_second_time_changes_nothing(wanted: Wanted, _expected: t.Dict[str, str]) -> None:
+    first = configured(wanted).settings
+    now = dict(facts()["tooling"]["settings"])
+    now.update({key: value for key, value in first.items() if value is not None})
+    for key in [key for key, value in first.items() if value is None]:
+        now.pop(key, None)
+    assert configured(wanted, settings=now).settings == first
+
+
+@pytest.mark.parametrize("wanted, _expected", SETTINGS)
+def test_what_was_written_is_read_back(wanted: Wanted, _expected: t.Dict[str, str]) -> None:
+    made = configured(wanted).settings
+    texts = {}
+    for file in TOOLING.config_files:
+        own = {key: value for key, value in made.items() if TOOLING.file_of(key) is file}
+        texts[file.path] = file.render("# a comment\n", own)
+        assert file.render(texts[file.path], own) == texts[file.path]
+    read = TOOLING.settings(texts)
+    assert read == {key: value for key, value in made.items() if value is not None}
+
+
+REMOVED: t.List[t.Tuple[Wanted, t.List[str]]] = [
+    (Wanted(), ["default"]),
+    (
+        Wanted(target=target("nfs", "server:/dumps")),
+        ["raw", "ssh", "ext4", "xfs", "virtiofs", "default"],
+    ),
+    (
+        Wanted(dracut_args='--mount "/dev/vdb /mnt ext4 defaults"'),
+        ["raw", "nfs", "ssh", "ext4", "default"],
+    ),
+    (Wanted(force_rebuild="auto"), ["force_rebuild", "force_no_rebuild"]),
+    (Wanted(force_rebuild="always"), ["force_no_rebuild"]),
+    (Wanted(force_rebuild="never"), ["force_rebuild"]),
+]
+
+
+@pytest.mark.parametrize("wanted, gone", REMOVED)
+def test_what_is_in_the_way_goes(wanted: Wanted, gone: t.List[str]) -> None:
+    made = configured(wanted)
+    assert [key for key in gone if made.settings.get(key, "kept") is not None] == []
+
+
+def test_a_new_local_target_takes_the_flag_for_pipes_away() -> None:
+    settings = {"ssh": "kdump@server", "core_collector": FLAT}
+    made = configured(Wanted(target=target("nfs", "server:/dumps")), settings=settings)
+    assert made.settings["core_collector"] == COLLECTOR
+
+
+def test_parts_keep_the_flag_for_pipes_of_the_files_target() -> None:
+    settings = {"ssh": "kdump@server", "core_collector": FLAT}
+    made = configured(Wanted(dump_level=1), settings=settings)
+    assert made.settings["core_collector"] == "makedumpfile -F -l --message-level 7 -d 1"
+    assert "ssh" not in made.settings
+
+
+def test_parts_take_the_place_of_another_program() -> None:
+    made = configured(Wanted(dump_level=1), settings={"core_collector": "cp"}, arch="s390x")
+    assert made.settings["core_collector"] == "makedumpfile -c --message-level 7 -d 1"
+    assert "in the place of 'cp'" in made.warnings[0] or "the place of 'cp'" in made.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "arch, cpus", [("x86_64", 1), ("aarch64", 1), ("ppc64le", 16), ("s390x", 1), ("riscv64", 1)]
+)
+def test_a_file_without_a_command_line_gets_the_distributions(arch: str, cpus: int) -> None:
+    made = configured(Wanted(commandline_append="rd.shell"), settings={}, arch=arch).settings
+    append = made["KDUMP_COMMANDLINE_APPEND"]
+    assert append is not None and append.endswith(" rd.shell")
+    assert TOOLING.capture_cpus({"KDUMP_COMMANDLINE_APPEND": append}) == cpus
+
+
+def test_an_exclusive_file_keeps_what_no_host_does_without() -> None:
+    made = configured(Wanted(exclusive=True), settings={"KDUMP_IMG": "Image"}).settings
+    assert (made["KDUMP_IMG"], made["KEXEC_ARGS"]) == ("Image", "-s")
+    assert "nr_cpus=1" in str(made["KDUMP_COMMANDLINE_APPEND"])
+    assert "hugepages" in str(made["KDUMP_COMMANDLINE_REMOVE"])
+
+
+HOOK = {"name": "10-mail", "content": "#!/bin/sh\ntrue\n"}
+OTHER = {"name": "20-log", "content": "#!/usr/bin/python3\n"}
+PROBLEMS: t.List[t.Tuple[Wanted, t.Dict[str, t.Any], str]] = [
+    (Wanted(target=target("ssh", "kdump@server:2222")), {}, "has a port"),
+    (Wanted(target=target("ssh", "kdump@[::1]:22")), {}, "has a port"),
+    (Wanted(target=target("ssh", "ssh://kdump@server")), {}, "must be user@host"),
+    (Wanted(target=target("nfs", "server")), {}, "must be host:/export"),
+    (Wanted(target=target("raw", "UUID=" + UUID)), {}, "finds no other"),
+    (Wanted(target=target("ext4", "PARTUUID=" + UUID)), {}, "finds no other"),
+    (Wanted(target=target("ftp", "server")), {}, "cannot honour type 'ftp'"),
+    (Wanted(target=target("cifs", "//server/x")), {}, "cannot honour type 'cifs'"),
+    (
+        Wanted(target=target("virtiofs", "x")),
+        {"rules": {"options": EL8}},
+        "kdump_target: virtiofs='x' is an option that this host's kdumpctl",
+    ),
+    (
+        Wanted(target=target("ssh", "kdump@server"), core_collector="makedumpfile -l"),
+        {},
+        "must have -F with a target of type ssh",
+    ),
+    (
+        Wanted(core_collector="makedumpfile -F -l"),
+        {},
+        "must not have -F with a target of type local",
+    ),
+    (
+        Wanted(core_collector="makedumpfile -l"),
+        {"settings": {"raw": "/dev/vdb"}},
+        "must have -F with a target of type raw",
+    ),
+    (
+        Wanted(target=target("nfs", "s:/x"), dracut_args='--mount "/dev/vdb /mnt ext4"'),
+        {},
+        "kdump_dracut_args: --mount is a target",
+    ),
+    (
+        Wanted(target=target("nfs", "s:/x")),
+        {"settings": {"dracut_args": '--mount "/dev/vdb /mnt ext4"'}},
+        "kdump_dracut_args: --mount is a target",
+    ),
+    (Wanted(final_action="halt"), {"rules": OLD}, "kdump_final_action: final_action='halt'"),
+    (Wanted(auto_reset_crashkernel=True), {"rules": OLD}, "kdump_auto_reset_crashkernel: "),
+    (
+        Wanted(pre_hooks=[HOOK, OTHER]),
+        {"rules": OLD},
+        "kdump_pre_hooks: this host's kdumpctl runs one such script alone; make one of 10-mail, 20-log",
+    ),
+    (Wanted(emergency_hooks=[HOOK]), {"rules": OLD}, "kdump_emergency_hooks: "),
+    (
+        Wanted(fence_nodes=["node1"]),
+        {"rules": {**NEW, "hostname": "node1"}},
+        "'node1' is this host itself",
+    ),
+    (
+        Wanted(fence_nodes=["0.0.0.1"]),
+        {"rules": {**NEW, "addresses": "10.0.0.1 fe80::1"}},
+        "'0.0.0.1' is this host itself",
+    ),
+    (
+        Wanted(dumps_to_keep=3),
+        {},
+        "kdumpctl cannot honour it on this host: it never deletes a dump",
+    ),
+    (
+        Wanted(network={"retries": 3}),
+        {},
+        "kdumpctl cannot honour it on this host: its initrd takes over",
+    ),
+    (
+        Wanted(notification={"to": "x"}),
+        {},
+        "kdumpctl cannot honour it on this host: it sends no mail",
+    ),
+    (Wanted(capture_kernel="/x"), {}, "set kdump_kernel_version"),
+    (Wanted(capture_initrd="/x"), {}, "set kdump_kernel_version"),
+    (Wanted(fadump="on"), {}, "kdump_fadump: 'on' is there on ppc64le alone"),
+    (Wanted(fadump="on", early=True), {"arch": "ppc64le"}, "does not go with fadump"),
+    (Wanted(early=True), {"rules": {**NEW, "ostree": True}}, "comes with its image"),
+    (Wanted(early=True, kernel_version="5.1"), {}, "leave kdump_kernel_version unset"),
+    (Wanted(options={"path": "/x"}), {}, "set kdump_path instead"),
+    (Wanted(options={"KDUMP_STDLOGLVL": 9}), {}, "kdump_options: KDUMP_STDLOGLVL='9' must be"),
+    (Wanted(options={"KEXECARGS": "x"}), {}, "did you mean KEXEC_ARGS?"),
+    (
+        Wanted(commandline_append="$(reboot)"),
+        {},
+        "kdump_commandline_append: KDUMP_COMMANDLINE_APPEND=",
+    ),
+    (Wanted(kexec_args="-s;reboot"), {}, "kdump_kexec_args: KEXEC_ARGS='-s;reboot' is split"),
+    (Wanted(kernel_version="a b"), {}, "kdump_kernel_version: KDUMP_KERNELVER='a b'"),
+]
+
+
+@pytest.mark.parametrize("wanted, changes, message", PROBLEMS)
+def test_what_it_cannot_honour_is_a_problem(
+    wanted: Wanted, changes: t.Dict[str, t.Any], message: str
+) -> None:
+    (problem,) = configured(wanted, **changes).problems
+    assert message in problem
+
+
+WARNINGS: t.List[t.Tuple[Wanted, t.Dict[str, t.Any], str]] = [
+    (Wanted(pre_hooks=[OTHER]), {}, "kdump_pre_hooks: 20-log is run by /usr/bin/python3"),
+    (Wanted(early=True), {}, "dump and boot without end"),
+    (Wanted(fence_nodes=["node2"]), {"rules": {**NEW, "fence": False}}, "fence-agents-kdump"),
+    (Wanted(options={"KDUMP_COMANDLINE": "x"}), {}, "did you mean KDUMP_COMMANDLINE?"),
+]
+
+
+@pytest.mark.parametrize("wanted, changes, message", WARNINGS)
+def test_what_is_doubtful_is_a_warning(
+    wanted: Wanted, changes: t.Dict[str, t.Any], message: str
+) -> None:
+    made = configured(wanted, **changes)
+    assert made.problems == []
+    (warning,) = made.warnings
+    assert message in warning
+
+
+def test_hooks_are_files_of_their_own() -> None:
+    made = configured(Wanted(pre_hooks=[HOOK], post_hooks=[HOOK], emergency_hooks=[HOOK]))
+    assert sorted(made.files) == [
+        f"/etc/kdump/{kind}.d/10-mail" for kind in ("emergency", "post", "pre")
+    ]
+    assert {file.mode for file in made.files.values()} == {0o755}
+    assert "kdump_pre" not in made.settings
+
+
+def test_an_old_release_has_one_hook_of_a_kind() -> None:
+    made = configured(Wanted(post_hooks=[HOOK]), rules=OLD)
+    assert made.problems == []
+    assert made.settings["kdump_post"] == "/etc/kdump-fleet/post.d/10-mail"
+    assert made.files["/etc/kdump-fleet/post.d/10-mail"].mode == 0o755
+
+
+def test_an_old_release_calls_the_failure_action_by_its_old_name() -> None:
+    made = configured(Wanted(auto_reset_crashkernel=False), rules=OLD)
+    assert made.problems == []
+    assert (made.settings["default"], made.settings["failure_action"]) == ("reboot", None)
+    assert "auto_reset_crashkernel" not in made.settings
+
+
+ARGUMENTS: t.List[t.Tuple[Wanted, t.Dict[str, t.List[str]]]] = [
+    (Wanted(), {}),
+    (Wanted(fadump="on"), {"fadump": ["on"]}),
+    (Wanted(fadump="nocma"), {"fadump": ["nocma"]}),
+    (Wanted(fadump="off"), {"fadump": []}),
+    (Wanted(early=True), {"rd.earlykdump": [""]}),
+    (Wanted(early=False), {"rd.earlykdump": []}),
+]
+
+
+@pytest.mark.parametrize("wanted, expected", ARGUMENTS)
+def test_arguments(wanted: Wanted, expected: t.Dict[str, t.List[str]]) -> None:
+    made = configured(wanted, arch="ppc64le")
+    assert (made.problems, made.arguments) == ([], expected)
+    assert (EARLY in made.files) is bool(wanted.early)
+
+
+def test_no_dumps_to_keep_is_what_it_does() -> None:
+    assert configured(Wanted(dumps_to_keep=0)).problems == []
+
+
+WORDS = [
+    ("a b=1", "b=2", "a b=2"),
+    ("a b=1", "b=1", "a b=1"),
+    ("b=1 a", "b=1", "b=1 a"),
+    ("a", "a", "a"),
+    ("console=tty0", "console=ttyS0 console=tty0", "console=ttyS0 console=tty0"),
+    ("", "a a", "a"),
+    ("a=1 a=2", "a=2", "a=2"),
+]
+
+
+@pytest.mark.parametrize("words, more, expected", WORDS)
+def test_with_words(words: str, more: str, expected: str) -> None:
+    assert with_words(words.split(), more.split()) == expected
+    assert with_words(expected.split(), more.split()) == expected
+
+
+SUITS = [
+    ("rhel", "fedora", True),
+    ("rocky", "rhel centos fedora", True),
+    ("fedora", "", True),
+    ("amzn", "fedora", True),
+    ("azurelinux", "", True),
+    ("anolis", "rhel fedora centos", True),
+    ("debian", "", False),
+    ("opensuse-leap", "suse opensuse", False),
+]
+
+
+@pytest.mark.parametrize("distribution, like, expected", SUITS)
+def test_suits(distribution: str, like: str, expected: bool) -> None:
+    assert TOOLING.suits(distribution, like.split()) is expected
+
+
+PACKAGES = [
+    ("rhel", "8.10", 1),
+    ("rocky", "9.4", 1),
+    ("centos", "10", 3),
+    ("fedora", "40", 1),
+    ("fedora", "41", 3),
+    ("amzn", "2023", 1),
+    ("azurelinux", "3.0", 1),
+    ("rhel", "", 1),
+]
+
+
+@pytest.mark.parametrize("distribution, version, count", PACKAGES)
+def test_packages(distribution: str, version: str, count: int) -> None:
+    found = TOOLING.packages(distribution, version)
+    assert len(found) == count and "kexec-tools" in found
+
+
+RPM = (
+    *("rpm", "--query", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE}\\n"),
+    *("kdump-utils", "kexec-tools"),
+)
+RELEASES = [
+    ("kdump-utils 1.0.61-1.el10\nkexec-tools 2.0.30-1.el10\n", 0, "1.0.61-1.el10"),
+    ("package kdump-utils is not installed\nkexec-tools 2.0.26-8.el9\n", 1, "2.0.26-8.el9"),
+    ("package kdump-utils is not installed\n", 2, None),
+    ("kdump-utils 20260101-1\nkexec-tools 2.0.30-1\n", 0, None),
+]
+
+
+@pytest.mark.parametrize("answer, code, expected", RELEASES)
+def test_release(host: FakeHost, answer: str, code: int, expected: t.Optional[str]) -> None:
+    host.runner.answer(*RPM, stdout=answer, code=code)
+    assert TOOLING.release(host) == expected
+
+
+def test_no_rpm_no_release(host: FakeHost) -> None:
+    assert TOOLING.release(host) is None
+
+
+@pytest.fixture
+def el9(host: FakeHost) -> FakeHost:
+    """An EL 9 host with everything built and armed."""
+    host.put("/etc/kdump.conf", f"path /var/crash\ncore_collector {COLLECTOR}\n", mtime=100)
+    host.put("/etc/sysconfig/kdump", 'KDUMP_KERNELVER=""\nKDUMP_IMG="vmlinuz"\n', mtime=100)
+    host.put("/etc/fstab", "", mtime=100)
+    host.put("/etc/machine-id", "abc\n")
+    host.put(f"/boot/vmlinuz-{KERNEL}", "", mtime=100)
+    host.put(SYSTEM, "", mtime=100)
+    host.put(INITRD, "initrd", mtime=1000)
+    host.put("/proc/sys/kernel/osrelease", KERNEL + "\n")
+    host.put("/sys/kernel/kexec_crash_loaded", "1\n")
+    return host
+
+
+SCRIPT_TEXT = """\
+parse_config()
+{
+    case "$config_opt" in
+    ext[23] | ssh)
+        config_opt=_target
+        ;;
+    path | core_collector) ;;
+    esac
+}
+for file in /etc/kdump/pre.d/*; do true; done
+"""
+
+
+def test_a_script_that_is_not_understood_says_nothing(el9: FakeHost) -> None:
+    el9.put(SCRIPT, "#!/bin/sh\n")
+    el9.runner.programs.add("kdumpctl")
+    assert TOOLING.observed(el9)["options"] is None
+
+
+def test_observed(el9: FakeHost) -> None:
+    el9.put(SCRIPT, SCRIPT_TEXT)
+    el9.put("/proc/sys/kernel/hostname", "node1\n")
+    el9.runner.programs.add("kdumpctl")
+    el9.runner.answer("hostname", "-I", stdout="10.0.0.1 fe80::1 \n")
+    found = TOOLING.observed(el9)
+    assert found["options"] == ["core_collector", "ext2", "ext3", "path", "ssh"]
+    assert found["hook_folders"] == ["pre"]
+    assert (found["hostname"], found["addresses"]) == ("node1", "10.0.0.1 fe80::1")
+    assert (found["fence"], found["ostree"]) == (False, False)
+
+
+def test_observed_before_the_installation(host: FakeHost) -> None:
+    found = TOOLING.observed(host)
+    assert found["options"] is None
+    assert found["hook_folders"] == ["pre", "post", "emergency"]
+
+
+def test_an_image_without_kdumpctl_is_an_obstacle(host: FakeHost) -> None:
+    assert TOOLING.obstacles(host) == []
+    host.put("/run/ostree-booted", "")
+    assert "rpm-ostree install" in TOOLING.obstacles(host)[0]
+    host.runner.programs.add("kdumpctl")
+    assert TOOLING.obstacles(host) == []
+
+
+def test_a_good_initrd(el9: FakeHost) -> None:
+    assert TOOLING.initrd(el9, KERNEL) == (INITRD, KERNEL, True, [])
+
+
+SSH = "ssh kdump@server\nsshkey /root/.ssh/key\n"
+NFS = "nfs server:/dumps\n"
+NO_DNS = {"/etc/NetworkManager/conf.d/x.conf": "[main]\ndns=none\n"}
+# More of kdump.conf, other files from before, the file that is newer.
+STALE: t.List[t.Tuple[str, t.Dict[str, str], str]] = [
+    ("", {}, "/etc/kdump.conf"),
+    ("", {}, "/etc/sysconfig/kdump"),
+    ("", {}, "/etc/fstab"),
+    ("", {}, f"/boot/vmlinuz-{KERNEL}"),
+    ("", {}, "/etc/dracut.conf.d/x.conf"),
+    ("", {}, "/etc/kdump/pre.d/10-mail"),
+    ("", {}, "/etc/kdump/emergency.d/10-mail"),
+    ("kdump_post /usr/local/bin/post\n", {}, "/usr/local/bin/post"),
+    ("extra_bins /usr/bin/a /usr/bin/b\n", {}, "/usr/bin/b"),
+    ("extra_modules nvme\n", {}, f"/lib/modules/{KERNEL}/modules.dep"),
+    (SSH, {}, "/root/.ssh/key"),
+    (SSH, {}, "/root/.ssh/known_hosts"),
+    (SSH, {}, "/etc/ssh/ssh_known_hosts"),
+    (SSH, {}, "/root/.ssh/config"),
+    (SSH, {}, "/etc/NetworkManager/system-connections/eth0.nmconnection"),
+    (NFS, {}, "/etc/sysconfig/network-scripts/ifcfg-eth0"),
+    (NFS, NO_DNS, "/etc/resolv.conf"),
+    ("", {"/usr/libexec/fence_kdump_send": ""}, "/etc/sysconfig/fence_kdump"),
+]
+
+
+@pytest.mark.parametrize("conf, before, changed", STALE)
+def test_a_stale_initrd(el9: FakeHost, conf: str, before: t.Dict[str, str], changed: str) -> None:
+    el9.put("/etc/kdump.conf", (el9.read("/etc/kdump.conf") or "") + conf, mtime=100)
+    for path, text in before.items():
+        el9.put(path, text, mtime=100)
+    el9.put(changed, el9.read(changed) or "x", mtime=2000)
+    for folder in el9.glob("/etc/kdump/*.d"):
+        os.utime(el9.path(folder), (100, 100))
+    assert TOOLING.initrd(el9, KERNEL).stale == [f"{changed} is newer than {INITRD}"]
+
+
+NOT_STALE = [
+    ("", "/root/.ssh/known_hosts"),
+    ("", "/etc/resolv.conf"),
+    (
+        SSH,
+        "/etc/resolv.conf",
+    ),  # NetworkManager writes it anew at every boot, and in the capture kernel too
+    ("", "/etc/NetworkManager/system-connections/eth0.nmconnection"),
+    ("", f"/lib/modules/{KERNEL}/modules.dep"),
+    ("force_no_rebuild 1\n", "/etc/fstab"),
+]
+
+
+@pytest.mark.parametrize("conf, changed", NOT_STALE)
+def test_what_does_not_get_into_the_initrd_is_no_reason(
+    el9: FakeHost, conf: str, changed: str
+) -> None:
+    el9.put("/etc/kdump.conf", conf, mtime=100)
+    el9.put(changed, "x", mtime=2000)
+    assert TOOLING.initrd(el9, KERNEL).stale == []
+
+
+def test_a_hook_that_is_gone_is_a_reason(el9: FakeHost) -> None:
+    os.makedirs(el9.path("/etc/kdump/post.d"))
+    (reason,) = TOOLING.initrd(el9, KERNEL).stale
+    assert reason == f"/etc/kdump/post.d is newer than {INITRD}"
+
+
+def test_a_time_in_the_future_is_no_reason(el9: FakeHost) -> None:
+    el9.put("/etc/fstab", "x", mtime=4e9)
+    assert TOOLING.initrd(el9, KERNEL).stale == []
+
+
+def test_no_and_empty_initrd(el9: FakeHost) -> None:
+    el9.put(INITRD, "", mtime=1000)
+    assert TOOLING.initrd(el9, KERNEL).stale == [f"{INITRD} is empty"]
+    el9.remove(INITRD)
+    found = TOOLING.initrd(el9, KERNEL)
+    assert (found.exists, found.stale) == (False, [f"{INITRD} does not exist"])
+
+
+DEBUG = KERNEL + "+debug"
+UKI = f"/boot/efi/EFI/Linux/abc-{KERNEL}.efi"
+# Files, more of sysconfig, the kernel that is asked for, the initrd and its kernel.
+PLACES: t.List[t.Tuple[t.List[str], str, str, str, str]] = [
+    ([f"/boot/vmlinuz-{KERNEL}", SYSTEM], "", KERNEL, INITRD, KERNEL),
+    (
+        [f"/boot/efi/abc/{KERNEL}/vmlinuz", f"/boot/efi/abc/{KERNEL}/initrd"],
+        "",
+        KERNEL,
+        f"/boot/efi/abc/{KERNEL}/initrdkdump",
+        KERNEL,
+    ),
+    ([UKI], "", KERNEL, f"/var/lib/kdump/initramfs-{KERNEL}kdump.img", KERNEL),
+    ([UKI, INITRD], "", KERNEL, INITRD, KERNEL),  # EL 9
+    ([], "", KERNEL, f"/var/lib/kdump/initramfs-{KERNEL}kdump.img", KERNEL),
+    ([f"/boot/vmlinuz-{KERNEL}", SYSTEM], "", DEBUG, INITRD, KERNEL),
+    (
+        [f"/boot/vmlinuz-{DEBUG}", f"/boot/initramfs-{DEBUG}.img"],
+        "",
+        DEBUG,
+        f"/boot/initramfs-{DEBUG}kdump.img",
+        DEBUG,
+    ),
+    (
+        [f"/boot/vmlinuz-{KERNEL}", f"/boot/vmlinuz-{DEBUG}", f"/boot/initramfs-{DEBUG}.img"],
+        f"KDUMP_KERNELVER={DEBUG}\n",
+        DEBUG,
+        f"/boot/initramfs-{DEBUG}kdump.img",
+        DEBUG,
+    ),
+    (
+        [f"/efi/Image-{KERNEL}.gz", f"/efi/initramfs-{KERNEL}.img"],
+        'KDUMP_BOOTDIR="/efi"\nKDUMP_IMG=Image\nKDUMP_IMG_EXT=.gz\n',
+        KERNEL,
+        f"/efi/initramfs-{KERNEL}kdump.img",
+        KERNEL,
+    ),
+]
+
+
+@pytest.mark.parametrize("files, sysconfig, kernel, path, release", PLACES)
+def test_where_the_initrd_lies(
+    host: FakeHost, files: t.List[str], sysconfig: str, kernel: str, path: str, release: str
+) -> None:
+    os.makedirs(host.path("/boot"), exist_ok=True)
+    host.put("/etc/machine-id", "abc\n")
+    host.put("/etc/sysconfig/kdump", sysconfig)
+    for name in files:
+        host.put(name, "x")
+    found = TOOLING.initrd(host, kernel)
+    assert (found.path, found.kernel) == (path, release)
+
+
+def test_where_the_initrd_lies_beside_what_grub_has_booted(host: FakeHost) -> None:
+    folder = "/boot/ostree/fedora-123"
+    host.put(f"{folder}/vmlinuz-{KERNEL}", "x")
+    host.put(f"{folder}/initramfs-{KERNEL}.img", "x")
+    host.put("/proc/cmdline", f"BOOT_IMAGE=(hd0,gpt2)/ostree/fedora-123/vmlinuz-{KERNEL} ro\n")
+    assert TOOLING.initrd(host, KERNEL).path == f"{folder}/initramfs-{KERNEL}kdump.img"
+
+
+def test_the_kernel_that_the_settings_load() -> None:
+    assert TOOLING.kernel({}, KERNEL) == KERNEL
+    assert TOOLING.kernel({"KDUMP_KERNELVER": "5.1"}, KERNEL) == "5.1"
+
+
+def rebuilds(host: FakeHost, *argv: str, path: str = INITRD) -> None:
+    host.runner.does(*argv, action=lambda: host.put(path, "new"))
+
+
+def test_build_keeps_the_initrd_before(el9: FakeHost) -> None:
+    rebuilds(el9, "kdumpctl", "rebuild")
+    TOOLING.build(el9, KERNEL)
+    assert el9.read(INITRD) == "new"
+    assert el9.read(INITRD + ".kdump-fleet") == "initrd"
+    assert TOOLING.revert(el9, KERNEL)
+    assert (el9.read(INITRD), el9.mtime(INITRD)) == ("initrd", 1000)
+    assert not TOOLING.revert(el9, KERNEL)
+
+
+def test_confirm_throws_it_away(el9: FakeHost) -> None:
+    rebuilds(el9, "kdumpctl", "rebuild")
+    TOOLING.build(el9, KERNEL)
+    TOOLING.confirm(el9, KERNEL)
+    assert el9.glob("/boot/*.kdump-fleet") == []
+
+
+def test_the_old_initrd_is_back_when_a_build_fails(el9: FakeHost) -> None:
+    el9.runner.does(
+        "kdumpctl", "rebuild", action=lambda: el9.put(INITRD, "half"), code=1, stderr="no space"
+    )
+    with pytest.raises(CommandError, match="no space"):
+        TOOLING.build(el9, KERNEL)
+    assert el9.read(INITRD) == "initrd"
+
+
+def test_a_build_that_was_cut_off_does_not_cost_the_last_good_initrd(el9: FakeHost) -> None:
+    os.rename(el9.path(INITRD), el9.path(INITRD + ".kdump-fleet"))
+    el9.runner.answer("kdumpctl", "rebuild", code=1, stderr="no space")
+    with pytest.raises(CommandError, match="no space"):
+        TOOLING.build(el9, KERNEL)
+    assert el9.read(INITRD) == "initrd"
+
+
+def test_a_success_without_an_initrd_is_none(el9: FakeHost) -> None:
+    el9.runner.does("kdumpctl", "rebuild", action=lambda: el9.remove(INITRD))
+    with pytest.raises(CommandError, match="there is no"):
+        TOOLING.build(el9, KERNEL)
+    assert el9.read(INITRD) == "initrd"
+
+
+def test_build_for_the_next_kernel(el9: FakeHost) -> None:
+    newer = "5.14.0-500.el9.x86_64"
+    el9.put(f"/boot/vmlinuz-{newer}", "")
+    el9.put(f"/boot/initramfs-{newer}.img", "")
+    path = f"/boot/initramfs-{newer}kdump.img"
+    rebuilds(el9, "mkdumprd", "-f", path, newer, path=path)
+    TOOLING.build(el9, newer)
+    assert el9.read(path) == "new"
+    assert el9.runner.started == [("mkdumprd", "-f", path, newer)]
+
+
+def test_build_for_a_chosen_kernel(el9: FakeHost) -> None:
+    chosen = "5.14.0-500.el9.x86_64"
+    el9.put("/etc/sysconfig/kdump", f"KDUMP_KERNELVER={chosen}\n", mtime=100)
+    el9.put(f"/boot/vmlinuz-{chosen}", "")
+    el9.put(f"/boot/initramfs-{chosen}.img", "")
+    rebuilds(el9, "kdumpctl", "rebuild", path=f"/boot/initramfs-{chosen}kdump.img")
+    TOOLING.build(el9, chosen)
+    assert el9.runner.started == [("kdumpctl", "rebuild")]
+
+
+def test_early_kdump_is_built_into_the_hosts_own_initramfs(el9: FakeHost) -> None:
+    el9.put(EARLY, "", mtime=100)
+    assert TOOLING.initrd(el9, KERNEL).stale == [
+        f"{SYSTEM} holds an older {INITRD} for early kdump, or none"
+    ]
+    rebuilds(el9, "kdumpctl", "rebuild")
+    rebuilds(el9, "dracut", "--force", SYSTEM + KEPT, KERNEL, path=SYSTEM + KEPT)
+    TOOLING.build(el9, KERNEL)
+    assert el9.read(SYSTEM) == "new"
+    assert TOOLING.initrd(el9, KERNEL).stale == []
+
+
+def test_the_hosts_own_initramfs_outlives_a_failure(el9: FakeHost) -> None:
+    el9.put(EARLY, "", mtime=100)
+    el9.put(SYSTEM, "boots", mtime=100)
+    rebuilds(el9, "kdumpctl", "rebuild")
+    new = SYSTEM + KEPT
+    el9.runner.does(
+        "dracut", "--force", new, KERNEL, action=lambda: el9.put(new, "half"), code=1, stderr="full"
+    )
+    with pytest.raises(CommandError, match="full"):
+        TOOLING.build(el9, KERNEL)
+    assert (el9.read(SYSTEM), el9.read(INITRD)) == ("boots", "initrd")
+    assert el9.glob("/boot/*" + KEPT) == []
+
+
+def test_a_copy_that_was_cut_off_is_none(el9: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_source: str, target: str) -> None:
+        with open(target, "w", encoding="utf-8") as handle:
+            handle.write("half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("shutil.copy2", full)
+    with pytest.raises(OSError, match="no space"):
+        TOOLING.build(el9, KERNEL)
+    assert not TOOLING.revert(el9, KERNEL)
+    assert el9.read(INITRD) == "initrd"
+    assert el9.glob("/boot/*part") == []
+
+
+@pytest.fixture
+def power(el9: FakeHost) -> FakeHost:
+    """A POWER host that dumps with the firmware's help."""
+    el9.put("/sys/kernel/fadump/enabled", "1\n")
+    el9.put("/sys/kernel/fadump/registered", "0\n")
+    return el9
+
+
+def test_fadump_uses_the_hosts_own_initramfs(power: FakeHost) -> None:
+    power.put(SYSTEM, "initramfs", mtime=1000)
+    found = TOOLING.initrd(power, KERNEL)
+    assert found.path == SYSTEM
+    assert found.stale == [f"{SYSTEM} was not built to save a dump of fadump yet"]
+    power.put(f"/boot/.initramfs-{KERNEL}.img.default", "", mtime=900)
+    assert TOOLING.initrd(power, KERNEL).stale == []
+
+
+def test_fadump_builds_for_the_running_kernel_alone(power: FakeHost) -> None:
+    with pytest.raises(CommandError, match="whose first start"):
+        TOOLING.build(power, "5.14.0-500.el9.x86_64")
+    assert power.runner.started == []
+
+
+LOADS: t.List[t.Tuple[t.Dict[str, str], str]] = [
+    ({"kexec_crash_loaded": "0"}, "start"),
+    ({"kexec_crash_loaded": "1"}, "restart"),
+    ({"kexec_crash_loaded": "0", "kexec/crash_loaded": "1"}, "restart"),
+    ({"kexec_crash_loaded": "1", "fadump/enabled": "1", "fadump/registered": "0"}, "start"),
+    ({"kexec_crash_loaded": "0", "fadump/enabled": "1", "fadump/registered": "1"}, "restart"),
+    ({"kexec_crash_loaded": "0", "fadump_enabled": "1", "fadump_registered": "1"}, "restart"),
+]
+
+
+@pytest.mark.parametrize("sysfs, action", LOADS)
+def test_load(host: FakeHost, sysfs: t.Dict[str, str], action: str) -> None:
+    for name, value in sysfs.items():
+        host.put(f"/sys/kernel/{name}", value + "\n")
+    host.runner.answer("kdumpctl", action)
+    TOOLING.load(host)
+    assert host.runner.started == [("kdumpctl", action)]
+
+
+def test_unload(el9: FakeHost) -> None:
+    el9.runner.answer("kdumpctl", "stop")
+    TOOLING.unload(el9)
+    assert el9.runner.started == [("kdumpctl", "stop")]
+
+
+LOCKED = [
+    ("kexec_load_disabled", "1", "before the next boot"),
+    ("kexec_load_limit_panic", "1", "allows 1 more, and this takes 2"),
+]
+
+
+@pytest.mark.parametrize("name, value, message", LOCKED)
+def test_what_cannot_be_loaded_again_is_not_unloaded(
+    el9: FakeHost, name: str, value: str, message: str
+) -> None:
+    el9.put(f"/proc/sys/kernel/{name}", value + "\n")
+    with pytest.raises(CommandError, match=message):
+        TOOLING.load(el9)
+    assert el9.runner.started == []
+
+
+def test_a_limit_that_is_wide_enough(el9: FakeHost) -> None:
+    el9.put("/proc/sys/kernel/kexec_load_limit_panic", "2\n")
+    el9.runner.answer("kdumpctl", "restart")
+    TOOLING.load(el9)
+    el9.put("/proc/sys/kernel/kexec_load_limit_panic", "-1\n")
+    TOOLING.load(el9)
+
+
+def test_a_load_may_take_as_long_as_a_build(el9: FakeHost) -> None:
+    limits = []
+
+    def start(argv: t.Sequence[str], timeout: float) -> Result:
+        limits.append((tuple(argv), timeout))
+        return Result(0, "", "")
+
+    el9.runner.start = start  # type: ignore[method-assign]
+    TOOLING.load(el9)
+    TOOLING.unload(el9)
+    assert [limit for _argv, limit in limits] == [TOOLING.build_timeout] * 2
+
+
+NEEDS: t.List[t.Tuple[t.Dict[str, str], str, int, bool]] = [
+    ({}, "/var/crash", 1, False),
+    ({"path": "/dumps", "ssh": "kdump@server"}, "/dumps", 1, True),
+    ({"nfs": "server:/x", "KDUMP_COMMANDLINE_APPEND": "nr_cpus=16"}, "/var/crash", 16, True),
+    ({"xfs": "/dev/vdb", "KDUMP_COMMANDLINE_APPEND": "maxcpus=2"}, "/var/crash", 2, False),
+    ({"dracut_args": '--mount "server:/x /mnt nfs4 rw"'}, "/var/crash", 1, True),
+    ({"dracut_args": '--mount "server:/x /mnt nfs"'}, "/var/crash", 1, True),
+    ({"dracut_args": '--mount "/dev/vdb /mnt ext4"'}, "/var/crash", 1, False),
+    ({"dracut_args": "--mount"}, "/var/crash", 1, False),
+]
+
+
+@pytest.mark.parametrize("settings, path, cpus, network", NEEDS)
+def test_what_settings_say(settings: t.Dict[str, str], path: str, cpus: int, network: bool) -> None:
+    assert TOOLING.dump_path(settings) == path
+    assert TOOLING.need(settings) == {"cpus": cpus, "network": network}
+
+
+def test_file_of() -> None:
+    assert TOOLING.file_of("path").path == "/etc/kdump.conf"
+    assert TOOLING.file_of("KEXEC_ARGS").path == "/etc/sysconfig/kdump"
+
+
+OWNED = [
+    ("127.0.0.1-2026-11-21-05:58:01", True),
+    ("fe80::1-2026-11-21-05:58:01", True),
+    ("2026-11-21-05:58", True),
+    ("kdump-test-1763704681-123456789", True),
+    ("lost+found", True),
+    ("127.0.0.1-2026-11-21-05:58:01.bak", False),
+    ("holiday", False),
+]
+
+
+@pytest.mark.parametrize("name, expected", OWNED)
+def test_owns(name: str, expected: bool) -> None:
+    assert TOOLING.owns(name) is expected
+
+
+def test_dumps(host: FakeHost) -> None:
+    first = "/var/crash/127.0.0.1-2026-11-21-05:58:01"
+    host.put(f"{first}/vmcore", "x" * 10, mtime=10)
+    host.put(f"{first}/vmcore-dmesg.txt", "log")
+    host.put(f"{first}/kexec-dmesg.log", "log")
+    second = "/var/crash/10.0.0.5-2026-11-21-06:00:00"
+    host.put(f"{second}/vmcore.flat", "x", mtime=20)
+    third = "/var/crash/127.0.0.1-2026-11-21-07:00:00"
+    host.put(f"{third}/vmcore-incomplete", "x")
+    host.put(f"{third}/vmcore-dmesg-incomplete.txt", "x")
+    os.utime(host.path(third), (30, 30))
+    host.put("/var/crash/holiday-2026/vmcore", "x")
+    dumps = TOOLING.dumps(host, "/var/crash/")
+    assert dumps == [
+        (first, f"{first}/vmcore", f"{first}/vmcore-dmesg.txt", 10, 10.0, True),
+        (second, f"{second}/vmcore.flat", "", 1, 20.0, True),
+        (third, "", "", 0, 30.0, False),
+    ]
+
+
+def test_what_was_appended_the_last_time_does_not_stay() -> None:
+    now = facts()
+    original = now["tooling"]["settings"]["KDUMP_COMMANDLINE_APPEND"]
+    now["tooling"]["original_settings"] = dict(now["tooling"]["settings"])
+    now["tooling"]["settings"]["KDUMP_COMMANDLINE_APPEND"] = original + " first=1"
+    made = TOOLING.configure(Wanted(commandline_append="second=2"), now)
+    assert made.settings["KDUMP_COMMANDLINE_APPEND"] == original + " second=2"
