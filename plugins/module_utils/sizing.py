@@ -126,6 +126,35 @@ def distro_default(
     return None
 
 
+def distro_value(facts: Facts) -> t.Optional[str]:
+    """Return the crashkernel= value that a host's own distribution would set, or None if it is not known here."""
+    distribution, found = facts["distribution"], facts["capture"]
+    return distro_default(
+        distribution["id"],
+        distribution["version"],
+        facts["architecture"],
+        distribution["like"],
+        Additions(**{name: found[name] for name in Additions._fields}),
+    )
+
+
+def kdumptool_values(proposed: t.Mapping[str, int], assisted: bool = False) -> t.List[str]:
+    """Return the crashkernel= values that SUSE's kdump sets for itself, or none if it proposes nothing.
+
+    Source: kdumptool's "commandline" (kdump 2.0.19 and later); before, YaST did the same.
+
+    :param proposed: the sizes of ``kdumptool calibrate`` in MiB, by its own names.
+    :param assisted: a firmware-assisted dump is wanted (ppc64le).
+    """
+    if assisted:
+        return [f"{proposed['Fadump']}M"] if proposed.get("Fadump") else []
+    low, high = proposed.get("Low", 0), proposed.get("High", 0)
+    # Only x86_64 divides it, and only if something is left for High.
+    if high:
+        return [*([f"{low}M,low"] if low else []), f"{high}M,high"]
+    return [f"{low}M"] if low else []
+
+
 def _version(text: str) -> t.Optional[Version]:
     """Return (major, minor) of a VERSION_ID; CentOS Stream, which has no minor, is ahead of every minor."""
     match = re.match(r"(\d+)(?:\.(\d+))?", text)
@@ -377,14 +406,7 @@ def _floor(facts: Facts, alignment: int) -> int:
     """
     if facts["tooling"]["name"] == "kdump-tools" and facts["architecture"] == "x86_64":
         return 0
-    distribution, found = facts["distribution"], facts["capture"]
-    value = distro_default(
-        distribution["id"],
-        distribution["version"],
-        facts["architecture"],
-        distribution["like"],
-        Additions(**{name: found[name] for name in Additions._fields}),
-    )
+    value = distro_value(facts)
     if value is None:
         return 0
     try:
