@@ -20,7 +20,11 @@ from ansible_collections.kdump.fleet.plugins.module_utils.checks import findings
 ARGUMENT_SPEC = {
     "confirm": {"type": "bool", "required": True},
     "timeout": {"type": "int", "default": 1800},
-    "tooling": {"type": "str", "choices": ["auto", "kdump-tools"], "default": "auto"},
+    "tooling": {
+        "type": "str",
+        "choices": ["auto", "kdumpctl", "kdump-tools", "suse", "kexec"],
+        "default": "auto",
+    },
 }
 BOOT_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 POLL = 3  # seconds between two looks at a host that is away
@@ -110,11 +114,10 @@ class ActionModule(ActionBase):
     def _refuse_unprovable(self, facts: Facts) -> None:
         """Refuse what is known to leave no proof before the host is crashed for nothing."""
         settings = facts["tooling"]["settings"]
-        remote = [key for key in ("FTP", "NFS", "SSH") if settings.get(key)]
-        if remote:
+        if facts["capture"]["network"]:
             raise DrillError(
-                f"{facts['tooling']['config_path']} sends dumps elsewhere ({', '.join(remote)}), where this version of the "
-                "drill cannot look. Nothing was done."
+                f"{facts['tooling']['config_path']} sends dumps to another machine, where this version of the drill "
+                "cannot look. Nothing was done."
             )
         if settings.get("KDUMP_DUMP_DMESG") == "0":
             raise DrillError(

@@ -17,6 +17,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import (
     parse_crashkernel,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.registry import NAMES, by_name
+from ansible_collections.kdump.fleet.plugins.module_utils.wanted import Wanted, needs
 
 
 def crashkernel_parse(
@@ -95,7 +96,10 @@ def kdump_conf_problems(
         raise AnsibleFilterError(
             f"kdump.fleet.kdump_conf_problems: tooling {tooling!r} must be one of: {', '.join(NAMES)}"
         )
-    return known.problems(text, release)
+    try:
+        return known.config_files[0].problems(text, None if release is None else str(release))
+    except ValueError as exc:
+        raise AnsibleFilterError(f"kdump.fleet.kdump_conf_problems: release: {exc}") from exc
 
 
 def kdump_plan(
@@ -106,35 +110,50 @@ def kdump_plan(
         raise AnsibleFilterError(
             "kdump.fleet.kdump_plan needs what kdump.fleet.kdump_info returned"
         )
-    if not isinstance(wanted, t.Mapping):
-        raise AnsibleFilterError(
-            f"kdump.fleet.kdump_plan needs the wanted state as a dict, not {type(wanted).__name__}"
-        )
-    unknown = set(wanted) - set(plan.Wanted._fields)
-    if unknown:
-        raise AnsibleFilterError(
-            f"kdump.fleet.kdump_plan does not know: {', '.join(sorted(unknown))}"
-        )
-    result = plan.plan(facts, plan.Wanted(**_typed(wanted)))
+    result = plan.plan(facts, _wanted("kdump_plan", wanted))
     result["errors"] += plan.unknown_variables(list(names), list(known))
     if result["errors"]:
         result.update(steps=[], step_names=[], reboot_required=False)
     return result
 
 
-def _typed(wanted: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def kdump_needs(wanted: t.Any) -> list[str]:
+    """Return the paths that must be on a host for the wanted state; see the filter's documentation."""
+    found = needs(_wanted("kdump_needs", wanted))
+    return sorted({need.path for need in found if need.path.startswith("/")})
+
+
+def _wanted(name: str, given: t.Any) -> Wanted:
     """Return the wanted state with the types that it had before it was templated.
 
     Up to ansible-core 2.18 a template gives back text: '3' for 3 and '' for none.
     """
-    result: dict[str, t.Any] = {
-        key: None if value in ("", "None") else value for key, value in wanted.items()
-    }
-    if result.get("dumps_to_keep") is not None:
-        result["dumps_to_keep"] = int(result["dumps_to_keep"])
-    if "crashkernel" in result:
-        result["crashkernel"] = str(wanted["crashkernel"])
-    return result
+    if not isinstance(given, t.Mapping):
+        raise AnsibleFilterError(
+            f"kdump.fleet.{name} needs the wanted state as a dict, not {type(given).__name__}"
+        )
+    unknown = set(given) - set(Wanted._fields)
+    if unknown:
+        raise AnsibleFilterError(f"kdump.fleet.{name} does not know: {', '.join(sorted(unknown))}")
+    hints = t.get_type_hints(Wanted)
+    return Wanted(
+        **{
+            key: _typed(key, value, hints[key])
+            for key, value in given.items()
+            # The default stands for what is not set.
+            if value is not None and value not in ("", "None")
+        }
+    )
+
+
+def _typed(key: str, value: t.Any, hint: t.Any) -> t.Any:
+    kinds = t.get_args(hint) or (hint,)
+    if int in kinds and not isinstance(value, bool):
+        try:
+            return int(value)
+        except (TypeError, ValueError) as exc:
+            raise AnsibleFilterError(f"kdump_{key}: {value!r} must be a whole number") from exc
+    return str(value) if str in kinds and not isinstance(value, (t.Mapping, list, tuple)) else value
 
 
 class FilterModule:
@@ -146,5 +165,6 @@ class FilterModule:
             "crashkernel_lint": crashkernel_lint,
             "crashkernel_parse": crashkernel_parse,
             "kdump_conf_problems": kdump_conf_problems,
+            "kdump_needs": kdump_needs,
             "kdump_plan": kdump_plan,
         }

@@ -10,10 +10,10 @@ import re
 import time
 import typing as t
 
-from ansible_collections.kdump.fleet.plugins.module_utils import pending
 from ansible_collections.kdump.fleet.plugins.module_utils.checks import findings
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.observe import Facts, loaded
+from ansible_collections.kdump.fleet.plugins.module_utils.records import PENDING
 from ansible_collections.kdump.fleet.plugins.module_utils.runner import CommandError
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import Tooling
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.registry import by_name
@@ -127,7 +127,7 @@ def apply(host: Host, facts: Facts, chosen: Plan) -> Outcome:
         raise ArmError("the capture kernel is still loaded", _outcome(facts, True, []))
     tooling.confirm(host, kernel)
     if chosen.load:
-        pending.forget(host)
+        PENDING.forget(host)
     return _outcome(facts, is_loaded, chosen.build)
 
 
@@ -149,7 +149,7 @@ def _failed(host: Host, facts: Facts, tooling: Tooling, chosen: Plan, reason: st
     kernel = facts["tooling"]["initrd"]["kernel"]
     if chosen.load and chosen.build and tooling.revert(host, kernel):
         message.append("the previous initrd is back")
-    restored = pending.restore(host) if chosen.load else []
+    restored = PENDING.restore(host)[0] if chosen.load else []
     if restored:
         message.append(f"the previous {', '.join(restored)} is back")
     if facts["loaded"] and not loaded(host):

@@ -8,8 +8,11 @@
 
 import os
 import re
+import stat
 import typing as t
 
+from ansible_collections.kdump.fleet.plugins.module_utils import configuration, packages, panic
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import Argument
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoaderError,
     next_entry,
@@ -28,18 +31,32 @@ from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import (
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.footprint import footprint
-from ansible_collections.kdump.fleet.plugins.module_utils.pending import PENDING
+from ansible_collections.kdump.fleet.plugins.module_utils.records import (
+    ARGUMENTS as ARGUMENTS_BEFORE,
+)
+from ansible_collections.kdump.fleet.plugins.module_utils.records import (
+    ORIGINALS,
+    PENDING,
+    fingerprint,
+)
+from ansible_collections.kdump.fleet.plugins.module_utils.records import (
+    SYSCTLS as SYSCTLS_BEFORE,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.sizing import auto
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import Dump, Tooling
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.registry import (
     detect as detect_tooling,
 )
+from ansible_collections.kdump.fleet.plugins.module_utils.wanted import ARGUMENTS
 
 Facts = t.Dict[str, t.Any]
 
 # From Linux 6.19 on the first of each pair; the second is deprecated there (Documentation/ABI).
 LOADED = ("/sys/kernel/kexec/crash_loaded", "/sys/kernel/kexec_crash_loaded")
 RESERVED = ("/sys/kernel/kexec/crash_size", "/sys/kernel/kexec_crash_size")
+
+# Firmware-assisted dumps, on ppc64le; in this place from Linux 5.10 on. Source: Documentation/ABI/testing/sysfs-kernel-fadump.
+FADUMP = "/sys/kernel/fadump"
 
 # What the running kernel was built with; one of each group is enough.
 KERNEL_OPTIONS = (
@@ -50,11 +67,13 @@ KERNEL_OPTIONS = (
     ("SYSFS",),
     ("DEBUG_INFO", "DEBUG_INFO_BTF"),
 )
-SYSCTLS = ("kernel.kexec_load_disabled", "kernel.panic", "kernel.panic_on_oops", "kernel.sysrq")
+KEXEC_DISABLED = "kernel.kexec_load_disabled"
 
 
 def loaded(host: Host) -> t.Optional[bool]:
-    """Say whether a capture kernel is loaded; None if this kernel has no kexec."""
+    """Say whether a capture kernel is loaded, or the firmware's dump registered; None if this kernel has no kexec."""
+    if host.read_word(FADUMP + "/enabled") == "1":
+        return host.read_word(FADUMP + "/registered") == "1"
     for path in LOADED:
         word = host.read_word(path)
         if word is not None:
@@ -64,6 +83,9 @@ def loaded(host: Host) -> t.Optional[bool]:
 
 def reserved(host: Host) -> t.Optional[int]:
     """Return the bytes reserved for the capture kernel; None if this kernel has no kexec."""
+    if host.read_word(FADUMP + "/enabled") == "1":
+        word = host.read_word(FADUMP + "/mem_reserved")
+        return int(word) if word and word.isdigit() else 0
     for path in RESERVED:
         word = host.read_word(path)
         if word is not None and word.isdigit():
@@ -113,11 +135,17 @@ def crashkernel_facts(values: t.Sequence[str], cmdline: str, ram: int, arch: str
     return facts
 
 
-def observe(host: Host, tooling_name: str = "auto", dump_path: t.Optional[str] = None) -> Facts:
+def observe(
+    host: Host,
+    tooling_name: str = "auto",
+    dump_path: t.Optional[str] = None,
+    paths: t.Sequence[str] = (),
+) -> Facts:
     """Return everything that the plan needs to know of a host.
 
     :param tooling_name: auto or the name of a tooling.
     :param dump_path: where to look for dumps; None takes the configuration's.
+    :param paths: whose presence the plan wants to know.
     """
     arch = os.uname().machine if host.root == "/" else (host.read_word("/arch") or "x86_64")
     kernel = (host.read_word("/proc/sys/kernel/osrelease") or "").strip()
@@ -134,21 +162,30 @@ def observe(host: Host, tooling_name: str = "auto", dump_path: t.Optional[str] =
             "version": release.get("VERSION_ID", ""),
             "name": release.get("PRETTY_NAME", ""),
             "like": release.get("ID_LIKE", "").split(),
+            "manager": packages.manager(host),
         },
         "memory": {"total": ram, "page_size": os.sysconf("SC_PAGE_SIZE")},
         "kernel": {
             "release": kernel,
             "cmdline": cmdline,
             "options": _kernel_options(host, kernel),
+            "arguments": {name: Argument(name).values(cmdline) for name in ARGUMENTS},
         },
         "crashkernel": crashkernel_facts(words(cmdline), cmdline, ram, arch),
         "reserved": reserved(host),
         "loaded": is_loaded,
         "virtualization": virtualization,
         "boot_loader": _boot_loader(host, ram, arch),
-        "sysctl": {name: host.read_word("/proc/sys/" + name.replace(".", "/")) for name in SYSCTLS},
+        "sysctl": {
+            name: host.read_word("/proc/sys/" + name.replace(".", "/"))
+            for name in (KEXEC_DISABLED, *panic.SYSCTLS)
+        },
     }
+    facts["sysctl_files"] = _sysctl_files(host)
     facts["unsupported"] = _unsupported(facts)
+    facts["originals"] = sorted(ORIGINALS.load(host))
+    facts["own_sysctls"] = SYSCTLS_BEFORE.load(host)
+    facts["paths"] = {path: _look(host, path) for path in paths}
     tooling = detect_tooling(host, release, tooling_name)
     facts["tooling"] = _tooling(host, tooling, facts)
     path = dump_path or (
@@ -163,6 +200,21 @@ def observe(host: Host, tooling_name: str = "auto", dump_path: t.Optional[str] =
     facts["capture"] = _capture(host, tooling, facts, dumps)
     facts["sizing"] = auto(facts)
     return facts
+
+
+def _sysctl_files(host: Host) -> t.Dict[str, str]:
+    """Return what files for sysctl say of the settings that this collection sets, by path."""
+    paths = [path for folder in panic.FOLDERS for path in host.glob(folder + "/*.conf")]
+    result = {}
+    for path in [*paths, panic.LEGACY]:
+        found = {
+            name: value
+            for name, value in panic.settings(host.read(path) or "").items()
+            if name in panic.SYSCTLS
+        }
+        # An empty file counts too: it hides one of its name.
+        result[path] = "".join(f"{name} = {value}\n" for name, value in found.items())
+    return result
 
 
 def _virtualization(host: Host) -> Facts:
@@ -192,7 +244,14 @@ def _kernel_options(host: Host, kernel: str) -> t.Dict[str, t.Optional[bool]]:
 
 
 def _boot_loader(host: Host, ram: int, arch: str) -> Facts:
-    facts: Facts = {"name": None, "error": "", "kernel": "", "crashkernel": None, "entries": []}
+    facts: Facts = {
+        "name": None,
+        "error": "",
+        "kernel": "",
+        "crashkernel": None,
+        "entries": [],
+        "own_arguments": ARGUMENTS_BEFORE.load(host),
+    }
     loader = detect_boot_loader(host)
     if loader is None:
         facts["error"] = (
@@ -215,6 +274,7 @@ def _boot_loader(host: Host, ram: int, arch: str) -> Facts:
             "counts": entry.counts,
             "default": entry.default,
             "crashkernel": entry.crashkernel,
+            "arguments": {name: Argument(name).values(entry.arguments) for name in ARGUMENTS},
         }
         for entry in entries
     ]
@@ -248,50 +308,113 @@ def _unsupported(facts: Facts) -> t.List[str]:
     return reasons
 
 
+def _look(host: Host, path: str) -> Facts:
+    """Return whether there is such a file, and what it is."""
+    try:
+        mode = os.stat(host.path(path)).st_mode
+    except OSError:
+        return {"exists": False, "kind": "", "executable": False}
+    kind = next(
+        (
+            name
+            for name, test in (
+                ("file", stat.S_ISREG),
+                ("folder", stat.S_ISDIR),
+                ("device", stat.S_ISBLK),
+            )
+            if test(mode)
+        ),
+        "other",
+    )
+    return {"exists": True, "kind": kind, "executable": bool(mode & 0o111)}
+
+
 def _tooling(host: Host, tooling: t.Optional[Tooling], facts: Facts) -> Facts:
     result: Facts = {
         "name": None,
         "installed": False,
+        "release": None,
+        "rules": {},
         "packages": [],
         "missing_packages": [],
         "service": {"name": "", "enabled": "", "active": ""},
         "config_path": "",
+        "config": {},
         "settings": {},
+        "original_settings": {},
+        "files": {},
         "initrd": None,
         "next_initrd": None,
         "obstacles": [],
-        "own_files": [],
         "pending": False,
         "pending_since_boot": False,
     }
     if tooling is None:
         return result
-    versions = _package_versions(host, tooling.packages)
-    text = host.read(tooling.config_path)
-    settings = tooling.parse(text or "")
+    wanted = tooling.packages(facts["distribution"]["id"], facts["distribution"]["version"])
+    versions = packages.versions(host, wanted)
+    installed = tooling.installed(host)
+    texts = config_texts(host, tooling)
+    settings = tooling.settings(texts)
+    originals = ORIGINALS.load(host)
     # A reservation that is there belongs to the running kernel; without one only the next boot's can arm.
     following = facts["boot_loader"]["kernel"] or facts["kernel"]["release"]
-    initrd = tooling.initrd(host, facts["kernel"]["release"] if facts["reserved"] else following)
+    running = facts["kernel"]["release"] if facts["reserved"] else following
+    initrd = tooling.initrd(host, tooling.kernel(settings, running))
     result.update(
         name=tooling.name,
-        installed=tooling.installed(host),
-        packages=[{"name": name, "version": version} for name, version in sorted(versions.items())],
-        missing_packages=[name for name in tooling.packages if name not in versions],
-        service=_service(host, tooling.service),
-        config_path=tooling.config_path,
-        settings={
-            key: "********" if tooling.secret(key) else value for key, value in settings.items()
-        },
-        initrd=dict(initrd._asdict()),
-        next_initrd=dict(tooling.initrd(host, following)._asdict()),
-        obstacles=tooling.obstacles(host),
-        own_files=[
-            name for name, wanted in tooling.own_files().items() if host.read(name) != wanted
+        installed=installed,
+        release=tooling.release(host) if installed else None,
+        rules=tooling.observed(host),
+        packages=[
+            {"name": name, "version": version} for name, version in sorted((versions or {}).items())
         ],
-        pending=host.exists(PENDING),
+        # Where no package manager is known, the program is what there is to go by.
+        missing_packages=[name for name in wanted if name not in versions]
+        if versions is not None
+        else ([] if installed else list(wanted)),
+        service=_service(host, tooling.service),
+        config_path=tooling.config_files[0].path,
+        config=configuration.shown_texts(tooling, texts),
+        settings=_shown(tooling, settings),
+        original_settings=_shown(
+            tooling,
+            tooling.settings(
+                {
+                    path: (originals[path]["before"] or "") if path in originals else text
+                    for path, text in texts.items()
+                }
+            ),
+        ),
+        files=_files(host, [*originals, *tooling.own_files(), panic.DROPIN]),
+        initrd=dict(initrd._asdict()),
+        next_initrd=dict(tooling.initrd(host, tooling.kernel(settings, following))._asdict()),
+        obstacles=tooling.obstacles(host),
+        pending=host.exists(PENDING.path),
         # A service that loaded at a later boot has used the new configuration already.
-        pending_since_boot=(host.mtime(PENDING) or 0.0) > _boot_time(host),
+        pending_since_boot=(host.mtime(PENDING.path) or 0.0) > _boot_time(host),
     )
+    return result
+
+
+def config_texts(host: Host, tooling: Tooling) -> t.Dict[str, str]:
+    """Return the tooling's configuration files that are there and can be read, by path."""
+    found = {file.path: host.read(file.path) for file in tooling.config_files}
+    return {path: text for path, text in found.items() if text is not None}
+
+
+def _shown(tooling: Tooling, settings: t.Mapping[str, str]) -> t.Dict[str, str]:
+    return {key: tooling.file_of(key).masked(key, value) for key, value in settings.items()}
+
+
+def _files(host: Host, paths: t.Iterable[str]) -> t.Dict[str, Facts]:
+    """Return what the collection's own files on the host are recognised by."""
+    result = {}
+    for path in sorted(set(paths)):
+        text = host.read(path)
+        if text is not None:
+            mode = os.stat(host.path(path)).st_mode & 0o777
+            result[path] = {"fingerprint": fingerprint(text), "mode": mode}
     return result
 
 
@@ -311,43 +434,19 @@ def _capture(
         facts["target"]["source"],
         dumps,
     )
-    found.update(by_settings(tooling, facts["tooling"]["settings"]))
+    found.update(
+        tooling.need(facts["tooling"]["settings"]) if tooling else {"cpus": 1, "network": False}
+    )
     if tooling and found["initrd"]:
         known = tooling.unpacked_size(host, kernel)
         found["initrd"]["unpacked"] = known or found["initrd"]["unpacked"]
     return found
 
 
-def by_settings(tooling: t.Optional[Tooling], settings: t.Mapping[str, str]) -> Facts:
-    """Return what the tooling's settings decide of a capture's need."""
-    return {
-        "cpus": tooling.capture_cpus(settings) if tooling else 1,
-        "network": tooling.leaves_the_host(settings) if tooling else False,
-    }
-
-
 def _boot_time(host: Host) -> float:
     """Return when the running kernel started, in seconds since 1970."""
     match = re.search(r"^btime (\d+)$", host.read("/proc/stat") or "", re.M)
     return float(match.group(1)) if match else 0.0
-
-
-def _package_versions(host: Host, packages: t.Sequence[str]) -> t.Dict[str, str]:
-    """Return the versions of those packages that are installed."""
-    # dpkg-query exits with 1 as soon as one of them is unknown, and still prints the others.
-    answer = host.says(
-        [
-            "dpkg-query",
-            "--show",
-            "--showformat",
-            "${Package} ${Version} ${db:Status-Status}\\n",
-            *packages,
-        ]
-    )
-    lines = (line.split() for line in (answer or "").splitlines())
-    return {
-        fields[0]: fields[1] for fields in lines if len(fields) == 3 and fields[2] == "installed"
-    }
 
 
 def _service(host: Host, name: str) -> Facts:

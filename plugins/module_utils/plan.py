@@ -7,61 +7,35 @@
 """From what a host is to what has to be done. Pure: the observation and the wanted state in, steps out."""
 
 import difflib
-import os
-import re
 import typing as t
 
-from ansible_collections.kdump.fleet.plugins.module_utils import checks
+from ansible_collections.kdump.fleet.plugins.module_utils import checks, configuration, panic
+from ansible_collections.kdump.fleet.plugins.module_utils import wanted as rules
+from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import undecided
 from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import (
     KEYWORD,
     MIB,
     CrashkernelError,
     check_values,
 )
-from ansible_collections.kdump.fleet.plugins.module_utils.observe import by_settings
+from ansible_collections.kdump.fleet.plugins.module_utils.records import fingerprint
 from ansible_collections.kdump.fleet.plugins.module_utils.sizing import (
-    Additions,
     auto,
-    distro_default,
+    distro_value,
+    kdumptool_values,
 )
-from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import SECRET_RULE
-from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_tools import KdumpTools
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import Tooling
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.registry import NAMES, by_name
+from ansible_collections.kdump.fleet.plugins.module_utils.wanted import (
+    Configuration,
+    OwnFile,
+    Wanted,
+)
 
 Facts = t.Mapping[str, t.Any]
 
 # Other users of the host may leave files in a folder with the sticky bit (apport does on Ubuntu).
 STICKY = 0o1000
-# Closing one of these would stop the host.
-SHARED_FOLDERS = (
-    *(
-        "/",
-        "/bin",
-        "/boot",
-        "/dev",
-        "/etc",
-        "/home",
-        "/lib",
-        "/lib64",
-        "/media",
-        "/mnt",
-        "/opt",
-        "/proc",
-    ),
-    *("/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/var", "/var/cache", "/var/lib"),
-    *("/var/log", "/var/mail", "/var/spool", "/var/tmp", "/var/www", "/usr/local"),
-)
-# Variables of linux-system-roles/kdump that this role does not have yet. Passing over them in silence
-# would leave a host that its inventory thinks dumps elsewhere.
-NOT_YET = (
-    "kdump_target",
-    "kdump_ssh_user",
-    "kdump_ssh_server",
-    "kdump_sshkey",
-    "kdump_dracut_args",
-    "kdump_auto_reset_crashkernel",
-)
-FAIL_COMMANDS = {"reboot": "reboot -f", "halt": "halt -f", "poweroff": "poweroff -f"}
 # Set by the role itself or by playbooks of this collection.
 OTHER_NAMES = (
     "kdump_reboot_required",
@@ -79,18 +53,6 @@ class Step(t.NamedTuple):
     reason: str
 
 
-class Wanted(t.NamedTuple):
-    """The role's variables, without their prefix."""
-
-    tooling: str = "auto"
-    crashkernel: str = "auto"
-    path: str = "/var/crash"
-    core_collector: t.Optional[str] = None
-    system_action: str = "reboot"
-    dumps_to_keep: t.Optional[int] = None
-    options: t.Mapping[str, t.Any] = {}
-
-
 class Values(t.NamedTuple):
     """What kdump_crashkernel comes to on a host."""
 
@@ -101,7 +63,7 @@ class Values(t.NamedTuple):
 
 
 def crashkernel_values(
-    wanted: Wanted, facts: Facts, options: t.Optional[t.Mapping[str, str]] = None
+    wanted: Wanted, facts: Facts, options: t.Optional[t.Mapping[str, t.Optional[str]]] = None
 ) -> Values:
     """Return the values that the next boot should have, and what is wrong with the variable.
 
@@ -112,19 +74,18 @@ def crashkernel_values(
         return Values([], [], ["none: nothing is to be reserved"])
     if text == "auto":
         tooling = by_name(facts["tooling"]["name"] or "")
-        settled = by_settings(tooling, {**facts["tooling"]["settings"], **(options or {})})
+        known = {**facts["tooling"]["settings"], **(options or {})}
+        settled = (
+            tooling.need({key: value for key, value in known.items() if value is not None})
+            if tooling
+            else {}
+        )
         return _auto({**facts, "capture": {**facts["capture"], **settled}})
     reasoning = ["as asked for"]
     if text == "distro":
-        distribution, found = facts["distribution"], facts["capture"]
-        value = distro_default(
-            distribution["id"],
-            distribution["version"],
-            facts["architecture"],
-            distribution["like"],
-            Additions(**{name: found[name] for name in Additions._fields}),
-        )
-        if value is None:
+        distribution = facts["distribution"]
+        values = _distro_values(wanted, facts)
+        if not values:
             return Values(
                 [],
                 [
@@ -133,8 +94,7 @@ def crashkernel_values(
                 ],
                 [],
             )
-        reasoning = [f"distro: {value} is the default of {distribution['name']}"]
-        values = [value]
+        reasoning = [f"distro: {' '.join(values)} is the default of {distribution['name']}"]
     else:
         # Blanks divide words; a newline is no blank here, but a value that went wrong.
         values = [word for word in text.split(" ") if word]
@@ -154,6 +114,16 @@ def crashkernel_values(
             [], [f"kdump_crashkernel: {text!r} would be rejected on this host: {exc}"], []
         )
     return Values(values, [], reasoning)
+
+
+def _distro_values(wanted: Wanted, facts: Facts) -> t.List[str]:
+    """Return what the distribution itself would set; none where that is not known."""
+    if facts["tooling"]["name"] == "suse":
+        # Its own tool works it out on the host, once it is installed.
+        proposed = facts["tooling"]["rules"].get("calibrate", {})
+        return kdumptool_values(proposed, wanted.fadump in ("on", "nocma"))
+    value = distro_value(facts)
+    return [] if value is None else [value]
 
 
 def _auto(facts: Facts) -> Values:
@@ -201,78 +171,10 @@ def _check(values: t.Sequence[str], facts: Facts) -> None:
     )
 
 
-def settings(wanted: Wanted) -> t.Tuple[t.Dict[str, str], t.List[str]]:
-    """Return the settings of kdump-tools for the wanted state, and what is wrong with the variables."""
-    problems = []
-    result = {"USE_KDUMP": "1", "KDUMP_COREDIR": wanted.path}
-    if not re.match(r"/[A-Za-z0-9_@%+=:,./-]*\Z", wanted.path) or ".." in wanted.path.split("/"):
-        problems.append(
-            f"kdump_path: {wanted.path!r} must be an absolute path of letters, digits and _ @ % + = : , . / - "
-            "alone and without '..', such as /var/crash"
-        )
-        del result["KDUMP_COREDIR"]
-    elif os.path.normpath(wanted.path) in SHARED_FOLDERS:
-        problems.append(
-            f"kdump_path: {wanted.path!r} belongs to the whole host, and a folder for dumps is closed to everybody "
-            "but root; use a folder of its own, such as /var/crash"
-        )
-    if wanted.system_action in FAIL_COMMANDS:
-        result["KDUMP_FAIL_CMD"] = FAIL_COMMANDS[wanted.system_action]
-    else:
-        problems.append(
-            f"kdump_system_action: {wanted.system_action!r} is not possible with kdump-tools, which runs a command "
-            f"without a console; use one of: {', '.join(FAIL_COMMANDS)}"
-        )
-    if wanted.core_collector is not None:
-        program, _blank, arguments = wanted.core_collector.strip().partition(" ")
-        if program != "makedumpfile":
-            problems.append(
-                f"kdump_core_collector: {wanted.core_collector!r} must begin with 'makedumpfile': "
-                "kdump-tools can use no other program"
-            )
-        elif arguments.strip():
-            result["MAKEDUMP_ARGS"] = arguments.strip()
-    if wanted.dumps_to_keep is not None:
-        result["KDUMP_NUM_DUMPS"] = str(wanted.dumps_to_keep)
-        if wanted.dumps_to_keep < 0:
-            problems.append(f"kdump_dumps_to_keep: {wanted.dumps_to_keep} must be 0 (all) or more")
-    variables = {
-        "KDUMP_COREDIR": "kdump_path",
-        "KDUMP_FAIL_CMD": "kdump_system_action",
-        "MAKEDUMP_ARGS": "kdump_core_collector",
-        "KDUMP_NUM_DUMPS": "kdump_dumps_to_keep",
-        "USE_KDUMP": "kdump_crashkernel",
-    }
-    for key, value in wanted.options.items():
-        if key in variables:
-            problems.append(
-                f"kdump_options: {key} has a variable of its own; set {variables[key]} instead"
-            )
-        elif not isinstance(value, (str, int)) or isinstance(value, bool):
-            problems.append(f"kdump_options: {key} must be a string or a number; put it in quotes")
-        else:
-            result[key] = str(value)
-    tooling = KdumpTools()
-    for key in [key for key in wanted.options if tooling.secret(key)]:
-        problems.append(f"kdump_options: {key} {SECRET_RULE}")
-        result.pop(key, None)
-    names = {key: variable for key, variable in variables.items() if key not in wanted.options}
-    for key, value in result.items():
-        reason = tooling.setting_problem(key, value)
-        if reason:
-            problems.append(
-                f"{names.get(key, 'kdump_options')}: {tooling.shown(key, value)} {reason}"
-            )
-    return result, problems
-
-
 def unknown_variables(names: t.Sequence[str], known: t.Sequence[str]) -> t.List[str]:
     """Return a problem for every kdump_ variable that looks like a misspelt one of the role's."""
-    problems = [
-        f"{name}: this version of the role cannot honour it: dumps stay on the host's own disk; take it out"
-        for name in sorted(set(names) & set(NOT_YET))
-    ]
-    for name in sorted(set(names) - {*known, *OTHER_NAMES, *NOT_YET}):
+    problems = []
+    for name in sorted(set(names) - {*known, *OTHER_NAMES}):
         close = difflib.get_close_matches(name, known, 1, 0.8)
         if close:
             problems.append(
@@ -284,12 +186,94 @@ def unknown_variables(names: t.Sequence[str], known: t.Sequence[str]) -> t.List[
 def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
     """Return what has to be done on a host, as data.
 
-    The keys: ``errors`` (nothing may be done while there are any), ``steps`` (name and reason, in order),
-    ``reboot_required``, ``armed``, ``findings``, and what the steps need: ``crashkernel``, ``settings``,
-    ``packages``, ``service``, ``tooling``, ``path``.
+    The keys: ``errors`` (nothing may be done while there are any), ``warnings``, ``steps`` (name and reason, in order),
+    ``reboot_required``, ``armed``, ``findings``, and what the steps need: ``crashkernel``, ``settings``, ``files``,
+    ``sysctls``, ``arguments``, ``packages``, ``service``, ``tooling``, ``path``.
     """
-    problems = list(facts["unsupported"]) + list(facts["tooling"]["obstacles"])
     tooling = by_name(facts["tooling"]["name"] or "")
+    result: t.Dict[str, t.Any] = {
+        "errors": [],
+        "warnings": [],
+        "steps": [],
+        "step_names": [],
+        "reboot_required": False,
+        "armed": bool(facts["loaded"]),
+        "findings": [dict(finding._asdict()) for finding in checks.findings(facts)],
+        "state": wanted.state,
+        "crashkernel": [],
+        "reasoning": [],
+        "too_small": "",
+        "settings": {},
+        "files": {},
+        "sysctls": {},
+        "arguments": {},
+        "exclusive": wanted.exclusive,
+        "path": wanted.path,
+        "tooling": facts["tooling"]["name"],
+        "packages": list(facts["tooling"]["missing_packages"]),
+        "service": tooling.service if tooling else "",
+    }
+    if wanted.state == "unmanaged":
+        return result
+    if wanted.state == "absent":
+        return _with_steps(result, _steps_back(facts))
+    result["errors"] = _obstacles(facts, wanted, tooling) + rules.problems(wanted)
+    if result["errors"] or tooling is None:
+        return result
+    tooling = tooling.bound(facts["tooling"]["rules"])
+    config = tooling.configure(wanted, facts)
+    policy = panic.policy(wanted, facts)
+    values = crashkernel_values(wanted, facts, config.settings)
+    files = {**tooling.own_files(), **config.files}
+    if policy.sysctls:
+        files[panic.DROPIN] = OwnFile(panic.dropin(policy.sysctls))
+    result.update(
+        errors=[
+            *config.problems,
+            *policy.problems,
+            *values.problems,
+            *rules.unmet(wanted, facts["paths"]),
+            *_target_problems(facts, wanted),
+        ],
+        warnings=[
+            *config.warnings,
+            *policy.warnings,
+            *panic.overridden(facts["sysctl_files"], policy.sysctls),
+        ],
+        crashkernel=values.values,
+        reasoning=values.reasoning,
+        too_small=values.too_small,
+        settings=config.settings,
+        files={path: dict(file._asdict()) for path, file in files.items()},
+        sysctls=policy.sysctls,
+        arguments=_arguments(facts, {**config.arguments, **policy.arguments}),
+    )
+    try:
+        texts = configuration.edited(
+            tooling,
+            facts["tooling"]["config"],
+            config.settings,
+            facts["tooling"]["release"],
+            wanted.exclusive,
+        )
+    except configuration.SettingsError as exc:
+        result["errors"].append(str(exc))
+    # A host that can never dump is left as it is, and its operator is told.
+    if result["errors"] or values.too_small:
+        return result
+    return _with_steps(result, _steps(facts, wanted, values, config, texts, result))
+
+
+def _with_steps(result: t.Dict[str, t.Any], steps: t.Sequence[Step]) -> t.Dict[str, t.Any]:
+    result["steps"] = [dict(step._asdict()) for step in steps]
+    result["step_names"] = [step.name for step in steps]
+    result["reboot_required"] = "reboot" in result["step_names"]
+    return result
+
+
+def _obstacles(facts: Facts, wanted: Wanted, tooling: t.Optional[Tooling]) -> t.List[str]:
+    """Return why this host cannot dump, whatever the variables."""
+    problems = list(facts["unsupported"]) + list(facts["tooling"]["obstacles"])
     if wanted.tooling not in ("auto", *NAMES):
         problems.append(
             f"kdump_tooling: {wanted.tooling!r} must be one of: auto, {', '.join(NAMES)}"
@@ -299,48 +283,24 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
             f"no dump tooling is known for {facts['distribution']['name'] or 'this distribution'}; "
             f"set kdump_tooling to one of: {', '.join(NAMES)}"
         )
-    options, setting_problems = settings(wanted)
-    chosen_values = crashkernel_values(wanted, facts, options)
-    values = chosen_values.values
-    problems += chosen_values.problems + setting_problems
-    if facts["boot_loader"]["crashkernel"] is None:
-        problems.append(f"crashkernel= cannot be set: {facts['boot_loader']['error']}")
-    chosen = next((entry for entry in facts["boot_loader"]["entries"] if entry["default"]), None)
-    if chosen is not None and not chosen["own"]:
+    missing = facts["tooling"]["missing_packages"]
+    if missing and not facts["distribution"]["manager"]:
         problems.append(
-            f"crashkernel= cannot be set for the next boot: {facts['boot_loader']['name']} boots {chosen['title']!r}, "
-            "which its defaults do not decide (/etc/grub.d, or another system); choose an entry of this host's kernels"
+            f"not installed: {', '.join(missing)}, and no package manager that Ansible drives was found; install them first"
         )
-    problems += _path_problems(facts["target"], wanted)
-    result: t.Dict[str, t.Any] = {
-        "errors": problems,
-        "steps": [],
-        "step_names": [],
-        "reboot_required": False,
-        "armed": bool(facts["loaded"]),
-        "findings": [dict(finding._asdict()) for finding in checks.findings(facts)],
-        "crashkernel": values,
-        "reasoning": chosen_values.reasoning,
-        "too_small": chosen_values.too_small,
-        "settings": options,
-        "path": wanted.path,
-        "tooling": facts["tooling"]["name"],
-        "packages": list(tooling.packages) if tooling else [],
-        "service": tooling.service if tooling else "",
-    }
-    # A host that can never dump is left as it is, and its operator is told.
-    if problems or chosen_values.too_small:
-        return result
-    steps = _steps(facts, wanted, chosen_values, options)
-    result["steps"] = [dict(step._asdict()) for step in steps]
-    result["step_names"] = [step.name for step in steps]
-    result["reboot_required"] = "reboot" in result["step_names"]
-    return result
+    loader = facts["boot_loader"]
+    if loader["crashkernel"] is None:
+        problems.append(f"crashkernel= cannot be set: {loader['error']}")
+    chosen = next((entry for entry in loader["entries"] if entry["default"]), None)
+    if chosen is not None and not chosen["own"]:
+        problems.append(undecided(loader["name"], chosen["title"]))
+    return problems
 
 
-def _path_problems(target: Facts, wanted: Wanted) -> t.List[str]:
-    """Return why the folder for dumps cannot be had."""
-    if not target["exists"]:
+def _target_problems(facts: Facts, wanted: Wanted) -> t.List[str]:
+    """Return why the folder for dumps cannot be had; of a target of its own the tooling's rules say so."""
+    target = facts["target"]
+    if wanted.target is not None or not target["exists"]:
         return []
     if not target["directory"]:
         return [f"kdump_path: {wanted.path!r} is on this host and is no folder; use another one"]
@@ -350,7 +310,11 @@ def _path_problems(target: Facts, wanted: Wanted) -> t.List[str]:
             f"kdump_path: {wanted.path!r} is open to others and holds other things ({others}), which closing it would "
             "cut off; use a folder of its own"
         ]
-    if wanted.dumps_to_keep and any(name.startswith("2") for name in target["others"]):
+    if (
+        wanted.dumps_to_keep
+        and facts["tooling"]["name"] == "kdump-tools"
+        and any(name.startswith("2") for name in target["others"])
+    ):
         # Source: kdump-config removes the oldest of 2*, whatever they are.
         return [
             f"kdump_dumps_to_keep: kdump-tools would delete what begins with '2' in {wanted.path!r}, and there is more "
@@ -365,61 +329,173 @@ def _open(target: Facts) -> bool:
     return bool((mode & 0o077 or target["owner"] != 0) and not mode & STICKY)
 
 
+def _arguments(facts: Facts, wanted: t.Mapping[str, t.Sequence[str]]) -> t.Dict[str, t.List[str]]:
+    """Return the values of the running kernel's other arguments that are ours to set; [] takes one out.
+
+    What an earlier run has set and nobody asks for any more gets what was there before.
+    """
+    own = {name: list(before) for name, before in facts["boot_loader"]["own_arguments"].items()}
+    return {**own, **{name: list(values) for name, values in wanted.items()}}
+
+
 def _steps(
-    facts: Facts, wanted: Wanted, chosen: Values, options: t.Mapping[str, str]
+    facts: Facts,
+    wanted: Wanted,
+    chosen: Values,
+    config: Configuration,
+    texts: t.Mapping[str, str],
+    result: Facts,
 ) -> t.List[Step]:
     values = chosen.values
     tooling = facts["tooling"]
-    loader = facts["boot_loader"]
     running = facts["crashkernel"]["words"]
     steps = []
     if tooling["missing_packages"]:
         steps.append(Step("packages", f"not installed: {', '.join(tooling['missing_packages'])}"))
-    if not facts["target"]["exists"]:
+    if wanted.target is None and not facts["target"]["exists"]:
         steps.append(Step("path", f"{wanted.path} does not exist"))
-    elif _open(facts["target"]):
+    elif wanted.target is None and _open(facts["target"]):
         reason = f"mode {facts['target']['mode']}, owner {facts['target']['owner']}"
         steps.append(
             Step("path", f"{wanted.path} is open to others ({reason}), and dumps hold secrets")
         )
-    different = sorted(
-        key for key, value in options.items() if tooling["settings"].get(key) != value
-    )
-    if different:
-        steps.append(Step("conf", f"{tooling['config_path']}: {', '.join(different)}"))
-    elif tooling["own_files"] and values:
-        steps.append(Step("conf", f"not as this release writes it: {tooling['own_files'][0]}"))
+    changes = _changes(facts, config, texts, result["files"])
+    if changes:
+        steps.append(Step("conf", "; ".join(changes)))
+    live = _live(facts, result["sysctls"], result["files"])
+    if live:
+        steps.append(Step("panic", live))
     reboot = list(values) != running
     # What is reserved now can be armed now, whatever the next boot will have.
     if values and (facts["reserved"] or not reboot):
         reasons = [
             *(["no capture kernel is loaded"] if facts["loaded"] is False else []),
             *tooling["initrd"]["stale"][:2],
-            *(["the configuration is new"] if different or tooling["pending"] else []),
+            *(["the configuration is new"] if changes or tooling["pending"] else []),
         ]
         if reasons:
             steps.append(Step("load", "; ".join(reasons)))
-    other = [
-        entry["crashkernel"]
-        for entry in loader["entries"]
-        if entry["counts"] and entry["crashkernel"] != list(values)
-    ]
-    if other:
-        words = " ".join(KEYWORD + value for value in values) or "none"
-        steps.append(
-            Step(
-                "crashkernel",
-                f"the next boot has {_shown(other[0])}, wanted is {words} ({'; '.join(chosen.reasoning)})",
-            )
-        )
+    steps += _boot_steps(facts, values, "; ".join(chosen.reasoning), result["arguments"])
     if tooling["service"]["enabled"] != "enabled":
         steps.append(Step("service", f"{tooling['service']['name']} is not enabled"))
     if reboot and values and (tooling["next_initrd"]["stale"] or tooling["missing_packages"]):
         reason = "; ".join(tooling["next_initrd"]["stale"][:2])
         steps.append(Step("initrd", reason or "the packages are new"))
-    if reboot:
-        steps.append(Step("reboot", f"the running kernel has {_shown(running)}"))
+    return steps + _reboot_step(facts, values, result["arguments"])
+
+
+def _changes(
+    facts: Facts,
+    config: Configuration,
+    texts: t.Mapping[str, str],
+    files: t.Mapping[str, t.Mapping[str, t.Any]],
+) -> t.List[str]:
+    """Return what is to change in the tooling's files, and in ours beside them."""
+    tooling = facts["tooling"]
+    found = []
+    different = sorted(
+        key for key, value in config.settings.items() if tooling["settings"].get(key) != value
+    )
+    for path, text in texts.items():
+        if text != tooling["config"].get(path, ""):
+            found.append(f"{path}: {', '.join(different) or 'lines that would be misread'}")
+    for path, file in files.items():
+        if path != panic.DROPIN and _differs(tooling["files"].get(path), file):
+            found.append(f"not as this release writes it: {path}")
+    for path in tooling["files"]:
+        if path not in files and path not in texts and path != panic.DROPIN:
+            found.append(f"no longer asked for: {path}")
+    return found
+
+
+def _differs(found: t.Optional[Facts], file: t.Mapping[str, t.Any]) -> bool:
+    return found is None or (found["fingerprint"], found["mode"]) != (
+        fingerprint(file["content"]),
+        file["mode"],
+    )
+
+
+def _live(
+    facts: Facts, sysctls: t.Mapping[str, str], files: t.Mapping[str, t.Mapping[str, t.Any]]
+) -> str:
+    """Return why the panic policy has to be set, or ''."""
+    different = sorted(
+        f"{name} is {facts['sysctl'].get(name)}, wanted is {value}"
+        for name, value in sysctls.items()
+        if facts["sysctl"].get(name) != value
+    )
+    given_up = sorted(set(facts["own_sysctls"]) - set(sysctls))
+    found = facts["tooling"]["files"].get(panic.DROPIN)
+    if different:
+        return "; ".join(different)
+    if given_up:
+        return f"no longer asked for: {', '.join(given_up)}"
+    if (panic.DROPIN in files or found) and (
+        panic.DROPIN not in files or _differs(found, files[panic.DROPIN])
+    ):
+        return f"{panic.DROPIN} does not say so for the next boot"
+    return ""
+
+
+def _boot_steps(
+    facts: Facts,
+    values: t.Sequence[str],
+    reasoning: str,
+    arguments: t.Mapping[str, t.Sequence[str]],
+) -> t.List[Step]:
+    """Return the steps that change what the next boot's kernel is told."""
+    entries = [entry for entry in facts["boot_loader"]["entries"] if entry["counts"]]
+    steps = []
+    other = [entry["crashkernel"] for entry in entries if entry["crashkernel"] != list(values)]
+    if other:
+        words = " ".join(KEYWORD + value for value in values) or "none"
+        reason = f"the next boot has {_shown(other[0])}, wanted is {words}"
+        steps.append(Step("crashkernel", f"{reason} ({reasoning})" if reasoning else reason))
+    different = [
+        name
+        for name, wanted in arguments.items()
+        if any(entry["arguments"].get(name, []) != list(wanted) for entry in entries)
+        or (name in facts["boot_loader"]["own_arguments"] and not wanted)
+    ]
+    if different:
+        steps.append(Step("arguments", f"the next boot's kernel: {', '.join(sorted(different))}"))
     return steps
+
+
+def _reboot_step(
+    facts: Facts, values: t.Sequence[str], arguments: t.Mapping[str, t.Sequence[str]]
+) -> t.List[Step]:
+    reasons = []
+    if list(values) != facts["crashkernel"]["words"]:
+        reasons.append(f"the running kernel has {_shown(facts['crashkernel']['words'])}")
+    running = facts["kernel"]["arguments"]
+    reasons += [
+        f"the running kernel has not {name} as wanted"
+        for name, wanted in sorted(arguments.items())
+        if running.get(name, []) != list(wanted)
+    ]
+    return [Step("reboot", "; ".join(reasons))] if reasons else []
+
+
+def _steps_back(facts: Facts) -> t.List[Step]:
+    """Return the steps to a host without kdump, with the configuration that was there before this collection."""
+    tooling = facts["tooling"]
+    arguments = _arguments(facts, {})
+    steps = []
+    if facts["loaded"]:
+        steps.append(Step("unload", "a capture kernel is loaded"))
+    if tooling["service"]["enabled"] == "enabled":
+        steps.append(Step("disable", f"{tooling['service']['name']} is enabled"))
+    steps += _boot_steps(facts, [], "", arguments)
+    if facts["originals"] or facts["own_sysctls"]:
+        steps.append(
+            Step(
+                "restore",
+                "changed by kdump.fleet: "
+                + ", ".join([*facts["originals"], *facts["own_sysctls"]]),
+            )
+        )
+    return steps + _reboot_step(facts, [], arguments)
 
 
 def _shown(values: t.Sequence[str]) -> str:

@@ -5,31 +5,57 @@
 
 DOCUMENTATION = r"""
 module: kdump_conf
-short_description: Write the dump tooling's configuration
+short_description: Write the dump tooling's whole configuration, or give back the one from before
 version_added: 0.1.0
 description:
-  - Sets single settings of the tooling's configuration file, and keeps every other line of it.
-  - Adds what notes the memory that a capture uses, for M(kdump.fleet.crashkernel) to size by, with kdump-tools a script and
-    two systemd files.
-  - Every setting is checked by the tooling's own rules before anything is written.
-  - The file from before the change is kept on the host until M(kdump.fleet.kdump_load) has the kernel's word that the
-    new one works; that module puts it back otherwise.
+  - Sets settings in the tooling's configuration files, and keeps every other line of them. Lines that the tooling would
+    misread, such as C(KEY = value) for a shell, are mended.
+  - Adds files of the collection's own, among them what notes the memory that a capture uses, and hooks.
+  - Everything is checked by the rules of the tooling's release on this host before anything is written.
+  - Files from before the change are kept on the host until M(kdump.fleet.kdump_load) has the kernel's word that the
+    new ones work; that module puts them back otherwise. What was there before the first change of all is kept until
+    O(state=absent) gives it back.
 extends_documentation_fragment:
   - kdump.fleet._attributes
   - kdump.fleet._attributes.changing_module
   - kdump.fleet._attributes.actiongroup_kdump
 options:
+  state:
+    description:
+      - V(present) writes.
+      - V(absent) gives back every file, and every sysctl, that this collection has changed, as it was before. A
+        configuration file that somebody has changed since keeps that change, and gets back the settings that were
+        set here. A file of the collection's own that somebody has changed stays, with a warning.
+    type: str
+    choices: [present, absent]
+    default: present
   tooling:
     description:
       - The dump tooling. V(auto) takes the one that is installed, else the distribution's own.
     type: str
-    choices: [auto, kdump-tools]
+    choices: [auto, kdumpctl, kdump-tools, suse, kexec]
     default: auto
   settings:
     description:
-      - The tooling's own settings, such as C(KDUMP_COREDIR). V(none) takes one out of the file.
+      - The tooling's own settings, of all its files, such as C(KDUMP_COREDIR). V(none) takes one out.
     type: dict
-    required: true
+    default: {}
+  exclusive:
+    description:
+      - Whether everything else in the configuration files goes. Lines with a secret stay.
+    type: bool
+    default: false
+  files:
+    description:
+      - Files to have beside the configuration, by path, each with C(content) and C(mode) (an octal number in quotes, or
+        a number). Files of an earlier run that are not among them any more are taken away.
+      - Without it, files of an earlier run stay.
+    type: dict
+  sysctls:
+    description:
+      - Kernel settings to set now, by name. That they stay after a boot is up to one of O(files).
+      - Those of an earlier run that are not among them any more get the value from before. Without it, all stay.
+    type: dict
 author:
   - The kdump.fleet authors (@kdump-fleet)
 """
@@ -39,14 +65,38 @@ EXAMPLES = r"""
   kdump.fleet.kdump_conf:
     settings:
       KDUMP_NUM_DUMPS: 3
+
+- name: Dump over ssh with kdumpctl, and run a hook before
+  kdump.fleet.kdump_conf:
+    tooling: kdumpctl
+    settings:
+      ssh: kdump@dumps.example.com
+      path: /srv/dumps
+      core_collector: makedumpfile -F -l --message-level 7 -d 31
+    files:
+      /etc/kdump/pre.d/10-lights:
+        content: |
+          #!/bin/sh
+          echo "dumping" > /dev/console
+        mode: "0755"
+
+- name: Give back what was there before
+  kdump.fleet.kdump_conf:
+    state: absent
 """
 
 RETURN = r"""
 path:
-  description: The configuration file.
+  description: The main configuration file.
   type: str
   returned: success
   sample: /etc/default/kdump-tools
+paths:
+  description: The files that were changed, or would be in check mode.
+  type: list
+  elements: str
+  returned: success
+  sample: [/etc/default/kdump-tools]
 tooling:
   description: The tooling that reads it.
   type: str
@@ -54,71 +104,129 @@ tooling:
   sample: kdump-tools
 """
 
-import re
+import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.kdump.fleet.plugins.module_utils import pending
+from ansible_collections.kdump.fleet.plugins.module_utils import deploy
+from ansible_collections.kdump.fleet.plugins.module_utils.configuration import SettingsError
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.observe import os_release
-from ansible_collections.kdump.fleet.plugins.module_utils.runner import SystemRunner
+from ansible_collections.kdump.fleet.plugins.module_utils.runner import CommandError, SystemRunner
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import SECRET_RULE, Tooling
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.registry import detect
+from ansible_collections.kdump.fleet.plugins.module_utils.wanted import OwnFile
 
 
-class SettingsError(ValueError):
-    """A setting that the tooling would refuse; str() names it, the rule and the way out."""
-
-
-def settings_of(tooling: Tooling, given: t.Mapping[str, t.Any]) -> t.Dict[str, t.Optional[str]]:
+def settings_of(
+    tooling: Tooling, given: t.Mapping[str, t.Any], release: t.Optional[str] = None
+) -> t.Dict[str, t.Optional[str]]:
     """Return the settings as text.
 
     :raises SettingsError: one of them is wrong.
     """
     result: t.Dict[str, t.Optional[str]] = {}
     for key, value in given.items():
+        file = tooling.file_of(key)
         if value is None:
             result[key] = None
             continue
         if not isinstance(value, (str, int)) or isinstance(value, bool):
             raise SettingsError(f"settings: {key} must be a string or a number; put it in quotes")
-        if tooling.secret(key):
+        if file.secret(key):
             raise SettingsError(f"settings: {key} {SECRET_RULE}")
-        reason = tooling.setting_problem(key, str(value))
+        reason = file.setting_problem(key, str(value), release)
         if reason:
-            raise SettingsError(f"settings: {tooling.shown(key, str(value))} {reason}")
+            raise SettingsError(f"settings: {file.shown(key, str(value))} {reason}")
         result[key] = str(value)
     return result
 
 
-def edited(tooling: Tooling, before: str, settings: t.Mapping[str, t.Optional[str]]) -> str:
-    """Return the text with the settings, read back and found good.
+def files_of(
+    given: t.Optional[t.Mapping[str, t.Any]],
+) -> t.Optional[t.Dict[str, OwnFile]]:
+    """Return the files that are asked for; None where nobody asks.
 
-    :raises SettingsError: the text around them would spoil it.
+    :raises SettingsError: one of them is no file.
     """
-    after = tooling.render(before, settings)
-    # What was wrong before is its owner's; what would be wrong because of us is refused.
-    new = problems(tooling, after) - problems(tooling, before)
-    read = tooling.parse(after)
-    if new or any(read.get(key) != value for key, value in settings.items()):
-        reason = "; ".join(sorted(new)) or "a setting would be read differently"
-        raise SettingsError(
-            f"{tooling.config_path} would be broken ({reason}); repair it by hand first"
+    if given is None:
+        return None
+    result = {}
+    for path, file in given.items():
+        if not os.path.isabs(path) or not isinstance(file, dict) or "content" not in file:
+            raise SettingsError(
+                f"files: {path!r} must be an absolute path with 'content' and 'mode'"
+            )
+        mode = file.get("mode", 0o644)
+        result[path] = OwnFile(
+            str(file["content"]), int(mode, 8) if isinstance(mode, str) else int(mode)
         )
-    return after
+    return result
 
 
-def problems(tooling: Tooling, text: str) -> t.Set[str]:
-    """Return what is wrong with a text, without the numbers of lines."""
-    return {re.sub(r"^line \d+: ", "", problem) for problem in tooling.problems(text)}
+def shown(tooling: Tooling, change: deploy.FileChange) -> t.Dict[str, str]:
+    """Return a change as Ansible shows it with --diff."""
+    redact = tooling.config_files[0].redact
+    for file in tooling.config_files:
+        if file.path == change.path:
+            redact = file.redact
+    return {
+        "before_header": change.path,
+        "after_header": change.path,
+        "before": redact(change.before or ""),
+        "after": redact(change.after or ""),
+    }
+
+
+def run(module: AnsibleModule, host: Host, tooling: Tooling) -> t.Dict[str, t.Any]:
+    """Do what the parameters say, and return the module's result."""
+    params = module.params
+    final = params["state"] == "absent"
+    sysctls = {} if final else params["sysctls"]
+    if final:
+        changes, left = deploy.back(host, tooling)
+        for path in left:
+            module.warn(f"{path} was changed since kdump.fleet wrote it, and stays")
+    else:
+        bound = tooling.bound(tooling.observed(host))
+        settings = settings_of(bound, params["settings"], tooling.release(host))
+        files = files_of(params["files"])
+        changes = deploy.changes(host, tooling, settings, files, params["exclusive"])
+    live = [] if sysctls is None else deploy.sysctl_changes(host, sysctls)
+    if not module.check_mode:
+        if changes or final:
+            deploy.write(host, changes, final)
+        deploy.set_sysctls(host, live, sysctls or {})
+    lines = [
+        {
+            "before": f"{change.name} = {change.before}\n",
+            "after": f"{change.name} = {change.after}\n",
+        }
+        for change in live
+    ]
+    return {
+        "changed": bool(changes or live),
+        "path": tooling.config_files[0].path,
+        "paths": [change.path for change in changes],
+        "tooling": tooling.name,
+        "diff": [*(shown(tooling, change) for change in changes), *lines],
+    }
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "tooling": {"type": "str", "choices": ["auto", "kdump-tools"], "default": "auto"},
-            "settings": {"type": "dict", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "tooling": {
+                "type": "str",
+                "choices": ["auto", "kdumpctl", "kdump-tools", "suse", "kexec"],
+                "default": "auto",
+            },
+            "settings": {"type": "dict", "default": {}},
+            "exclusive": {"type": "bool", "default": False},
+            "files": {"type": "dict"},
+            "sysctls": {"type": "dict"},
         },
         supports_check_mode=True,
     )
@@ -126,36 +234,11 @@ def main() -> None:
     tooling = detect(host, os_release(host), module.params["tooling"])
     if tooling is None:
         module.fail_json(msg="No dump tooling is known for this distribution; set 'tooling'.")
-    path = tooling.config_path
-    before = host.read(path)
     try:
-        if before is None and host.exists(path):
-            raise SettingsError(f"{path} is there and cannot be read; nothing was changed")
-        after = edited(tooling, before or "", settings_of(tooling, module.params["settings"]))
-        wanted = {path: after, **tooling.own_files()}
-        found = {name: host.read(name) or "" for name in wanted}
-        changes = [name for name in wanted if wanted[name] != found[name]]
-        if not module.check_mode:
-            if path in changes:
-                pending.keep(host, path, before, after)
-            for name in changes:
-                host.write(name, wanted[name])
-    except (SettingsError, OSError) as exc:
+        result = run(module, host, tooling)
+    except (SettingsError, CommandError, OSError) as exc:
         module.fail_json(msg=str(exc))
-    module.exit_json(
-        changed=bool(changes),
-        path=path,
-        tooling=tooling.name,
-        diff=[
-            {
-                "before_header": name,
-                "after_header": name,
-                "before": tooling.redact(found[name]),
-                "after": tooling.redact(wanted[name]),
-            }
-            for name in changes
-        ],
-    )
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ options:
     description:
       - The dump tooling. V(auto) takes the one that is installed, else the distribution's own.
     type: str
-    choices: [auto, kdump-tools]
+    choices: [auto, kdumpctl, kdump-tools, suse, kexec]
     default: auto
 seealso:
   - module: kdump.fleet.kdump_info

@@ -21,12 +21,18 @@ options:
     description:
       - The dump tooling to look at. V(auto) takes the one that is installed, else the distribution's own.
     type: str
-    choices: [auto, kdump-tools]
+    choices: [auto, kdumpctl, kdump-tools, suse, kexec]
     default: auto
   path:
     description:
       - Where dumps are looked for. Without it, where the tooling's configuration puts them.
     type: path
+  paths:
+    description:
+      - Paths to look at besides, such as those that filter P(kdump.fleet.kdump_needs#filter) names for a plan.
+    type: list
+    elements: path
+    default: []
 seealso:
   - module: kdump.fleet.kdump_load
 author:
@@ -116,9 +122,10 @@ loaded:
   sample: true
 tooling:
   description:
-    - The dump tooling's C(name), whether it is C(installed), its C(packages) and C(missing_packages), C(service) with its
-      states, C(config_path), C(settings) without secrets, the capture C(initrd) and why it is stale, and whether a
-      changed configuration is C(pending) until the kernel has confirmed it.
+    - The dump tooling's C(name), C(release), whether it is C(installed), its C(packages) and C(missing_packages), C(service)
+      with its states, its files by path (C(config)) and C(settings), both without secrets, the settings from before this
+      collection (C(original_settings)), the collection's own C(files), the capture C(initrd) and why it is stale, and
+      whether a changed configuration is C(pending) until the kernel has confirmed it.
   type: dict
   returned: success
 target:
@@ -143,6 +150,25 @@ sysctl:
   description: Kernel settings that decide whether a panic leads to a dump; V(none) where there is no such setting.
   type: dict
   returned: success
+sysctl_files:
+  description: What the files for sysctl say of these settings, by path.
+  type: dict
+  returned: success
+own_sysctls:
+  description: The kernel settings that this collection has set, with the value from before.
+  type: dict
+  returned: success
+  sample: {"kernel.panic_on_oops": "0"}
+originals:
+  description: The files that this collection has changed or made; O(kdump.fleet.kdump_conf#module:state=absent) gives back what was there.
+  type: list
+  elements: str
+  returned: success
+  sample: [/etc/default/kdump-tools]
+paths:
+  description: Of each path that was asked for, whether it C(exists), its C(kind) (V(file), V(folder), V(device), V(other)) and whether it is C(executable).
+  type: dict
+  returned: success
 unsupported:
   description: Why this host can never write a dump; empty if it can.
   type: list
@@ -161,12 +187,18 @@ from ansible_collections.kdump.fleet.plugins.module_utils.runner import SystemRu
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "tooling": {"type": "str", "choices": ["auto", "kdump-tools"], "default": "auto"},
+            "tooling": {
+                "type": "str",
+                "choices": ["auto", "kdumpctl", "kdump-tools", "suse", "kexec"],
+                "default": "auto",
+            },
             "path": {"type": "path"},
+            "paths": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
-    facts = observe(Host(SystemRunner()), module.params["tooling"], module.params["path"])
+    params = module.params
+    facts = observe(Host(SystemRunner()), params["tooling"], params["path"], params["paths"])
     module.exit_json(changed=False, **facts)
 
 

@@ -29,7 +29,7 @@ options:
     description:
       - The dump tooling. V(auto) takes the one that is installed, else the distribution's own.
     type: str
-    choices: [auto, kdump-tools]
+    choices: [auto, kdumpctl, kdump-tools, suse, kexec]
     default: auto
 author:
   - The kdump.fleet authors (@kdump-fleet)
@@ -90,7 +90,11 @@ def main() -> None:
                 "choices": ["loaded", "built", "unloaded"],
                 "default": "loaded",
             },
-            "tooling": {"type": "str", "choices": ["auto", "kdump-tools"], "default": "auto"},
+            "tooling": {
+                "type": "str",
+                "choices": ["auto", "kdumpctl", "kdump-tools", "suse", "kexec"],
+                "default": "auto",
+            },
         },
         supports_check_mode=True,
     )

@@ -173,7 +173,7 @@ def test_a_configuration_that_does_not_load_is_taken_back(light: LightHost) -> N
     assert light.read(CONF) != before
     result = light.module("kdump_load", {})
     assert result["failed"] and "KDUMP_KERNEL does not exist: /boot/none" in result["msg"]
-    assert f"the previous {CONF} is back" in result["msg"]
+    assert f"the previous {CONF}, " in result["msg"] and "is back" in result["msg"]
     assert light.read(CONF) == before
     assert light.read("/sys/kernel/kexec_crash_loaded") == "1\n"
 

@@ -38,6 +38,7 @@ CONTROLLER_TASKS = (
     "Refuse",
     "Show the plan",
     "Report",
+    "Take back",
     "Set the fact",
     "Say that",
     "Believe",
@@ -68,10 +69,74 @@ def test_a_new_size_without_leave_to_reboot_ends_green(light: LightHost) -> None
 def test_a_bad_configuration_leaves_the_host_armed(light: LightHost) -> None:
     assert light.role().code == 0
     before = light.read("/etc/default/kdump-tools")
-    play = light.role({"kdump_options": {"KDUMP_KERNEL": "/boot/none"}})
+    play = light.role({"kdump_kernel_version": "9.9"})
     assert play.code != 0 and "KDUMP_KERNEL does not exist" in play.output
     assert light.read("/etc/default/kdump-tools") == before
     assert light.read("/sys/kernel/kexec_crash_loaded") == "1\n"
+
+
+EVERYTHING = {
+    "kdump_dumps_to_keep": 3,
+    "kdump_compression": "zlib",
+    "kdump_dump_level": 31,
+    "kdump_final_action": "poweroff",
+    "kdump_pre_hooks": [{"name": "10-lights", "content": "#!/bin/sh\necho before\n"}],
+    "kdump_panic_on": ["oops", "softlockup"],
+    "kdump_panic_timeout": 30,
+}
+HOOK = "/etc/kdump-fleet/pre.d/10-lights"
+
+
+def test_what_was_there_before_comes_back(light: LightHost) -> None:
+    # As somebody wrote it who took it for an INI file.
+    text = "# by hand\nUSE_KDUMP = 1\nKDUMP_COREDIR=/srv/crash\n"
+    light.write("/etc/default/kdump-tools", text)
+    play = light.role(EVERYTHING)
+    assert play.code == 0, play.output
+    conf = light.read("/etc/default/kdump-tools") or ""
+    assert conf.startswith('# by hand\nUSE_KDUMP="1"\nKDUMP_COREDIR="/var/crash"\n')
+    assert 'MAKEDUMP_ARGS="-d 31 -c"' in conf or 'MAKEDUMP_ARGS="-c -d 31"' in conf
+    assert light.read(HOOK) == EVERYTHING["kdump_pre_hooks"][0]["content"]  # type: ignore[index]
+    assert light.read("/proc/sys/kernel/softlockup_panic") == "1\n"
+    assert "kernel.panic = 30" in (light.read("/etc/sysctl.d/zz-kdump-fleet.conf") or "")
+    again = light.role(EVERYTHING)
+    assert again.code == 0 and again.changed == 0, again.output
+
+    # A hook and a trigger that nobody asks for any more go.
+    play = light.role({"kdump_panic_on": ["oops"]})
+    assert play.code == 0, play.output
+    assert light.read(HOOK) is None
+    assert light.read("/proc/sys/kernel/softlockup_panic") == "0\n"
+    assert light.read("/proc/sys/kernel/panic_on_oops") == "1\n"
+
+    play = light.role({"kdump_state": "absent"}, "--diff")
+    assert play.code == 0, play.output
+    assert light.read("/etc/default/kdump-tools") == text
+    assert light.read("/etc/sysctl.d/zz-kdump-fleet.conf") is None
+    assert light.read("/proc/sys/kernel/panic_on_oops") == "0\n"
+    assert light.read("/sys/kernel/kexec_crash_loaded") == "0\n"
+    assert "crashkernel=" not in (light.read("/boot/grub/grub.cfg") or "")
+    assert "light is ready but must reboot to give back memory" in play.output
+    again = light.role({"kdump_state": "absent"})
+    assert again.code == 0 and again.changed == 0, again.output
+
+
+def test_an_unmanaged_host_is_only_reported(light: LightHost) -> None:
+    before = light.snapshot()
+    play = light.role({"kdump_state": "unmanaged", "kdump_crashkernel": "512M"})
+    assert play.code == 0 and play.changed == 0, play.output
+    assert light.snapshot() == before
+
+
+def test_an_exclusive_configuration_holds_nothing_else(light: LightHost) -> None:
+    light.write("/etc/default/kdump-tools", 'nonsense\nFTP_PASSWORD="s3cret"\nHOSTTAG=hostname\n')
+    play = light.role({"kdump_exclusive": True}, "--diff")
+    assert play.code == 0 and "s3cret" not in play.output, play.output
+    conf = light.read("/etc/default/kdump-tools") or ""
+    assert "nonsense" not in conf and "HOSTTAG" not in conf
+    assert 'FTP_PASSWORD="s3cret"' in conf
+    again = light.role({"kdump_exclusive": True})
+    assert again.code == 0 and again.changed == 0, again.output
 
 
 BAD: list[tuple[dict[str, t.Any], list[str]]] = [
@@ -81,11 +146,23 @@ BAD: list[tuple[dict[str, t.Any], list[str]]] = [
         {"kdump_options": {"KDUMP_NUMDUMPS": "3"}},
         ["kdump_options: KDUMP_NUMDUMPS", "did you mean KDUMP_NUM_DUMPS?"],
     ),
-    ({"kdump_options": {"HOSTTAG": "ip\nUSE_KDUMP=0"}}, ["kdump_options: HOSTTAG", "newline"]),
+    (
+        {"kdump_options": {"KDUMP_COMPRESSION": "xz\nUSE_KDUMP=0"}},
+        ["kdump_options: KDUMP_COMPRESSION", "newline"],
+    ),
     ({"kdump_core_collector": "makedumpfile -c\n-d 31"}, ["kdump_core_collector", "newline"]),
     ({"kdump_crashkernal": "256M"}, ["kdump_crashkernal", "did you mean kdump_crashkernel?"]),
     ({"kdump_path": "/"}, ["kdump_path: '/'", "belongs to the whole host"]),
-    ({"kdump_target": {"type": "ssh", "location": "a@b"}}, ["kdump_target", "cannot honour it"]),
+    (
+        {"kdump_target": {"type": "raw", "location": "/dev/null"}},
+        ["kdump_target", "cannot honour it", "is no block device"],
+    ),
+    ({"kdump_extra_bins": ["/no/such/program"]}, ["kdump_extra_bins", "is not on this host"]),
+    (
+        {"kdump_pre_hooks": [{"name": "10-x", "content": "#!/no/such/shell\n"}]},
+        ["kdump_pre_hooks: /no/such/shell", "is not on this host"],
+    ),
+    ({"kdump_panic_on": ["ops"]}, ["kdump_panic_on: 'ops'", "did you mean 'oops'?"]),
     ({"kdump_reboot_ok": "perhaps"}, ["kdump_reboot_ok", "perhaps"]),
     ({"kdump_dumps_to_keep": "many"}, ["kdump_dumps_to_keep", "many"]),
     ({"kdump_options": "KDUMP_NUM_DUMPS"}, ["kdump_options", "dict"]),
@@ -135,7 +212,7 @@ def test_a_drill_on_a_host_that_is_not_armed_is_refused_before_the_crash(light: 
 @pytest.mark.parametrize(
     "line, message",
     [
-        ('SSH="kdump@server"', "sends dumps elsewhere (SSH)"),
+        ('SSH="kdump@server"', "sends dumps to another machine"),
         ("KDUMP_DUMP_DMESG=0", "no proof"),
         ("KDUMP_COMPRESSION=lz4", "lz4"),
     ],

@@ -12,14 +12,31 @@ Source of its behaviour: the packages kdump-tools 1.8.1 (bookworm) and 1.10.7 (t
 import difflib
 import os
 import re
-import shlex
 import time
 import typing as t
 
 from ansible_collections.kdump.fleet.plugins.module_utils import capture
 from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import MIB
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
-from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import Dump, Initrd, Tooling
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling import assignments
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
+    SECRET_RULE,
+    ConfigFile,
+    Dump,
+    Facts,
+    Initrd,
+    Tooling,
+)
+from ansible_collections.kdump.fleet.plugins.module_utils.wanted import (
+    Configuration,
+    OwnFile,
+    Wanted,
+    collector,
+    hooks,
+    own_options,
+    ssh_destination,
+    unsupported,
+)
 
 STATE = "/var/lib/kdump"
 SYSCTL = "/etc/kdump/sysctl.conf"
@@ -28,9 +45,6 @@ HOOK = "/etc/kernel/postinst.d/kdump-tools"
 STAMP = re.compile(r"(^|-)\d{12}$")
 LOADED = "/sys/kernel/kexec_crash_loaded"
 UNITS = "/etc/systemd/system"
-
-_ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
-_COMMENTED = r"^\s*#\s*%s="
 
 
 def _absolute(value: str) -> str:
@@ -73,7 +87,14 @@ def _makedumpfile(value: str) -> str:
 
 
 def _ssh(value: str) -> str:
-    return "" if re.match(r"[^\s@:/-][^\s@]*@[^\s@-][^\s@]*$", value) else "must be user@host"
+    match = re.match(r"[^\s@:/-][^\s@]*@([^\s@-][^\s@]*)$", value)
+    if match is None:
+        return "must be user@host"
+    if "[" in value or "]" in value:
+        return "has brackets, which ssh does not understand here; write user@2001:db8::1"
+    if match.group(1).count(":") == 1:
+        return "has a port, which kdump-tools cannot honour; put it into /root/.ssh/config, for this host"
+    return ""
 
 
 def _nfs(value: str) -> str:
@@ -117,6 +138,8 @@ SETTINGS: t.Dict[str, t.Callable[[str], str]] = {
 }
 
 
+# What a later release may come to read.
+PLAUSIBLE = re.compile(r"(?:KDUMP|MAKEDUMP|NFS|SSH|FTP)_[A-Z0-9_]+\Z")
 # kdump-config pastes these unquoted into what it hands to eval, mount or ftpput.
 EVALUATED = (
     "KDUMP_KERNEL",
@@ -128,6 +151,32 @@ EVALUATED = (
     "NFS_RETRANS",
     "SSH_KEY",
     "FTP_USER",
+)
+
+ACTIONS = {"reboot": "reboot -f", "halt": "halt -f", "poweroff": "poweroff -f"}
+# The settings that a variable of the role stands for.
+VARIABLES = {
+    "USE_KDUMP": "kdump_crashkernel",
+    "KDUMP_COREDIR": "kdump_path",
+    "KDUMP_FAIL_CMD": "kdump_system_action",
+    "MAKEDUMP_ARGS": "kdump_core_collector",
+    "KDUMP_NUM_DUMPS": "kdump_dumps_to_keep",
+    "SSH": "kdump_target",
+    "SSH_KEY": "kdump_sshkey",
+    "NFS": "kdump_target",
+    "FTP": "kdump_target",
+    "KDUMP_CMDLINE": "kdump_commandline",
+    "KDUMP_KEXEC_ARGS": "kdump_kexec_args",
+    "KDUMP_KERNEL": "kdump_capture_kernel",
+    "KDUMP_INITRD": "kdump_capture_initrd",
+    "HOSTTAG": "kdump_network",
+    "NFS_TIMEO": "kdump_network",
+    "NFS_MOUNT_RETRY": "kdump_network",
+    "SSH_KDUMP_RETRY": "kdump_network",
+}
+# Of 1.8.1 and later on amd64, for a plan before the package is there.
+_COMMANDLINE_APPEND = (
+    "reset_devices systemd.unit=kdump-tools-dump.service nr_cpus=1 irqpoll usbcore.nousb"
 )
 
 # The capture kernel boots the host's own root file system with kdump-tools-dump.service as its target, so a
@@ -152,109 +201,92 @@ _DUMP_DROPIN_TEXT = f"""\
 Wants={NOTE_UNIT}
 """
 
+HOOKS = "/etc/kdump-fleet"
+SAVE = HOOKS + "/save-dump"
+# kdump-tools' own script reboots by itself, so hooks and another final action take its place.
+_SAVE_TEXT = f"""\
+#!/bin/sh
+# Managed by Ansible (kdump.fleet): local changes are lost at its next run.
+# In a capture kernel: hooks, kdump-tools' own dump, hooks, and the end. A hook before the dump that fails prevents it.
+result=0
+for hook in {HOOKS}/pre.d/*; do
+    if [ -x "$hook" ] && ! "$hook"; then
+        echo "kdump-fleet: $hook failed: no dump is written"
+        result=1
+        break
+    fi
+done
+if [ "$result" = 0 ]; then
+    kdump-config savecore
+    result=$?
+fi
+for hook in {HOOKS}/post.d/*; do
+    if [ -x "$hook" ]; then
+        "$hook" "$result" || echo "kdump-fleet: $hook failed"
+    fi
+done
+sync
+if [ "$result" = 0 ]; then
+    @FINAL@
+else
+    ${{KDUMP_FAIL_CMD:-reboot -f}}
+fi
+"""
+_SAVE_DROPIN_TEXT = f"""\
+# Managed by Ansible (kdump.fleet): local changes are lost at its next run.
+[Service]
+ExecStart=
+ExecStart=/bin/sh {SAVE}
+"""
 
-class KdumpTools(Tooling):
-    """kdump-tools with an initrd made by initramfs-tools."""
 
-    name = "kdump-tools"
-    service = "kdump-tools.service"
-    config_path = "/etc/default/kdump-tools"
-    # makedumpfile and initramfs-tools-core are only recommended, so a host that installs no recommended
-    # packages would have a kdump-tools that can write no dump.
-    packages = ("kdump-tools", "makedumpfile", "kexec-tools", "initramfs-tools-core")
-    program = "kdump-config"
+class KdumpToolsConf(ConfigFile):
+    """/etc/default/kdump-tools: read by sh, and by systemd as an EnvironmentFile."""
+
+    path = "/etc/default/kdump-tools"
     secrets = ("FTP_PASSWORD",)
 
-    def suits(self, distribution: str, like: t.Sequence[str]) -> bool:
-        return distribution in ("debian", "ubuntu") or "debian" in like
-
-    def own_files(self) -> t.Dict[str, str]:
-        return {
-            capture.SCRIPT: capture.SCRIPT_TEXT,
-            f"{UNITS}/{NOTE_UNIT}": _NOTE_UNIT_TEXT,
-            f"{UNITS}/kdump-tools-dump.service.d/kdump-fleet.conf": _DUMP_DROPIN_TEXT,
-        }
-
     def parse(self, text: str) -> t.Dict[str, str]:
-        settings = {}
-        for line in text.split("\n"):
-            match = _ASSIGNMENT.match(line)
-            if match:
-                settings[match.group(1)] = _unquote(match.group(2))
-        return settings
+        return assignments.parse(text)
 
-    def render(self, text: str, settings: t.Mapping[str, t.Optional[str]]) -> str:
-        lines = text.split("\n")
-        if lines[-1] == "":
-            lines.pop()
-        for key, value in settings.items():
-            new = None if value is None else f'{key}="{value}"'
-            places = [index for index, line in enumerate(lines) if _is_assignment(line, key)]
-            if places and new is not None:
-                # The last one counts for a shell; it alone stays.
-                if self.parse(lines[places[-1]]).get(key) != value:
-                    lines[places[-1]] = new
-                places = places[:-1]
-            elif new is not None:
-                # Beside the package's own explanation, where an administrator would look.
-                comments = [i for i, line in enumerate(lines) if re.match(_COMMENTED % key, line)]
-                lines.insert(comments[-1] + 1 if comments else len(lines), new)
-            for index in reversed(places):
-                del lines[index]
-        return "".join(line + "\n" for line in lines)
+    def render(
+        self,
+        text: str,
+        settings: t.Mapping[str, t.Optional[str]],
+        release: t.Optional[str] = None,
+    ) -> str:
+        del release
+        return assignments.render(text, settings)
 
     def problems(self, text: str, release: t.Optional[str] = None) -> t.List[str]:
         found = []
         seen: t.Dict[str, int] = {}
-        for number, line in enumerate(text.split("\n"), start=1):
-            if not line.strip() or line.lstrip().startswith("#"):
-                continue
-            match = _ASSIGNMENT.match(line)
-            if match is None:
-                reason = 'is no KEY="value" line'
-                if re.match(
-                    r"^\s*[A-Za-z_][A-Za-z0-9_]*\s+=|^\s*[A-Za-z_][A-Za-z0-9_]*=\s+\S", line
-                ):
-                    reason = "has blanks around '=', which a shell takes for a command"
-                found.append(f"line {number}: {line.strip()!r} {reason}")
-                continue
-            key, raw = match.groups()
-            if re.match(r"\s+\S", raw) and not raw.lstrip().startswith("#"):
+        for line in assignments.lines(text):
+            reason = line.reason
+            if line.key and line.key in seen:
                 found.append(
-                    f"line {number}: {key} has blanks around '=', which a shell takes for a command"
+                    f"line {line.number}: {line.key} is set again (first in line {seen[line.key]}); the last one counts"
                 )
-                continue
-            try:
-                words = shlex.split(raw, comments=True)
-            except ValueError:
-                found.append(f"line {number}: {key} has a quote that is never closed")
-                continue
-            if len(words) > 1:
-                found.append(
-                    f'line {number}: {key} has a value with blanks outside of quotes; write {key}="..."'
-                )
-                continue
-            if key in seen:
-                found.append(
-                    f"line {number}: {key} is set again (first in line {seen[key]}); the last one counts"
-                )
-            seen.setdefault(key, number)
-            value = words[0] if words else ""
-            reason = self.setting_problem(key, value)
+            if line.key and not reason:
+                seen.setdefault(line.key, line.number)
+                reason = self.setting_problem(line.key, line.value, release)
+                if reason:
+                    reason = f"{self.shown(line.key, line.value)} {reason}"
+            elif reason:
+                reason = f"{line.key or repr(line.text.strip())} {reason}"
             if reason:
-                found.append(f"line {number}: {self.shown(key, value)} {reason}")
+                found.append(f"line {line.number}: {reason}")
         return found
 
-    def setting_problem(self, key: str, value: str) -> str:
+    def setting_problem(self, key: str, value: str, release: t.Optional[str] = None) -> str:
         """Return what is wrong with one setting, or ''. An empty value means unset to kdump-tools."""
+        del release
         if key not in SETTINGS:
-            close = difflib.get_close_matches(key, SETTINGS, 1)
-            hint = (
-                f"; did you mean {close[0]}?"
-                if close
-                else f"; it reads: {', '.join(sorted(SETTINGS))}"
-            )
-            return f"is no setting of kdump-tools{hint}"
+            close = difflib.get_close_matches(key, SETTINGS, 1, 0.8)
+            if close:
+                return f"is no setting of kdump-tools; did you mean {close[0]}?"
+            if not PLAUSIBLE.match(key):
+                return f"is no setting of kdump-tools; it reads: {', '.join(sorted(SETTINGS))}"
         if not value.isprintable():
             return (
                 "holds a newline or control character, which ends the setting; write it in one line"
@@ -268,7 +300,104 @@ class KdumpTools(Tooling):
                 "goes into a command that kdump-config evaluates, so it may hold only letters, digits, blanks "
                 "and _ @ % + = : , . / -"
             )
-        return SETTINGS[key](value) if value else ""
+        return SETTINGS[key](value) if value and key in SETTINGS else ""
+
+    def setting_warning(self, key: str, value: str, release: t.Optional[str] = None) -> str:
+        del value, release
+        if key == "KDUMP_SYSCTL":
+            return "is read by kdump-tools 1.6.7 (Ubuntu 20.04) alone; set kdump_panic_on"
+        return "" if key in SETTINGS else "is no setting that kdump-tools 1.6.7 to 1.10.9 reads"
+
+
+class KdumpTools(Tooling):
+    """kdump-tools with an initrd made by initramfs-tools."""
+
+    name = "kdump-tools"
+    service = "kdump-tools.service"
+    config_files = (KdumpToolsConf(),)
+    program = "kdump-config"
+
+    def suits(self, distribution: str, like: t.Sequence[str]) -> bool:
+        return distribution in ("debian", "ubuntu") or "debian" in like
+
+    def packages(self, distribution: str, version: str) -> t.Tuple[str, ...]:
+        del distribution, version
+        # makedumpfile and initramfs-tools-core are only recommended, so a host that installs no recommended
+        # packages would have a kdump-tools that can write no dump.
+        return ("kdump-tools", "makedumpfile", "kexec-tools", "initramfs-tools-core")
+
+    def kernel(self, settings: t.Mapping[str, str], running: str) -> str:
+        match = re.match(r"/boot/vmlinuz-(.+)\Z", settings.get("KDUMP_KERNEL", ""))
+        return match.group(1) if match else running
+
+    def own_files(self) -> t.Dict[str, OwnFile]:
+        return {
+            capture.SCRIPT: OwnFile(capture.SCRIPT_TEXT),
+            f"{UNITS}/{NOTE_UNIT}": OwnFile(_NOTE_UNIT_TEXT),
+            f"{UNITS}/kdump-tools-dump.service.d/kdump-fleet.conf": OwnFile(_DUMP_DROPIN_TEXT),
+        }
+
+    def observed(self, host: Host) -> t.Dict[str, t.Any]:
+        # What it appends to the capture kernel's command line unless it is told otherwise, by release and architecture.
+        match = re.search(
+            r"^KDUMP_CMDLINE_APPEND=\$\{KDUMP_CMDLINE_APPEND:=\"([^\"$`]*)\"\}",
+            host.read("/usr/sbin/kdump-config") or "",
+            re.M,
+        )
+        return {"commandline_append": match.group(1) if match else None}
+
+    def configure(self, wanted: Wanted, facts: Facts) -> Configuration:
+        settings: t.Dict[str, t.Optional[str]] = {
+            "USE_KDUMP": "1",
+            "KDUMP_COREDIR": wanted.path,
+            "KDUMP_FAIL_CMD": ACTIONS.get(wanted.system_action),
+            **_target_settings(wanted),
+        }
+        options, problems = own_options(wanted, VARIABLES)
+        words, _wrong = collector(wanted, "makedumpfile -c -d 31")
+        if words is not None and words[:1] != ["makedumpfile"]:
+            problems.append(
+                f"kdump_core_collector: {wanted.core_collector!r} must begin with 'makedumpfile': "
+                "kdump-tools can use no other program"
+            )
+        elif words:
+            settings["MAKEDUMP_ARGS"] = " ".join(words[1:]) or None
+        for key, value in (
+            ("KDUMP_NUM_DUMPS", wanted.dumps_to_keep),
+            ("SSH_KEY", wanted.sshkey),
+            ("KDUMP_CMDLINE", wanted.commandline),
+            ("KDUMP_KEXEC_ARGS", wanted.kexec_args),
+            ("KDUMP_KERNEL", wanted.capture_kernel),
+            ("KDUMP_INITRD", wanted.capture_initrd),
+        ):
+            if value is not None:
+                settings[key] = str(value)
+        if wanted.kernel_version:
+            settings["KDUMP_KERNEL"] = f"/boot/vmlinuz-{wanted.kernel_version}"
+            settings["KDUMP_INITRD"] = f"{STATE}/initrd.img-{wanted.kernel_version}"
+        append, wrong = _commandline_append(wanted, facts)
+        problems += wrong
+        if append is not None:
+            settings["KDUMP_CMDLINE_APPEND"] = append
+        network, wrong = _network_settings(wanted)
+        settings.update(network)
+        problems += wrong + unsupported(wanted, self.name, _unsupported(wanted, facts))
+        settings.update(options)
+        problems += self._problems(settings, set(options))
+        arguments = {} if wanted.fadump is None else {"fadump": _fadump(wanted)}
+        return Configuration(settings, _capture_files(wanted), arguments, problems, [])
+
+    def _problems(self, settings: t.Mapping[str, t.Optional[str]], own: t.Set[str]) -> t.List[str]:
+        found = []
+        conf = self.config_files[0]
+        for key, value in list(settings.items()):
+            if value is None:
+                continue
+            name = "kdump_options" if key in own else VARIABLES.get(key, "kdump_options")
+            reason = SECRET_RULE if conf.secret(key) and key in own else conf.setting_problem(key, value)  # fmt: skip
+            if reason:
+                found.append(f"{name}: {conf.shown(key, value)} {reason}")
+        return found
 
     def dump_path(self, settings: t.Mapping[str, str]) -> str:
         return settings.get("KDUMP_COREDIR") or "/var/crash"
@@ -398,14 +527,93 @@ class KdumpTools(Tooling):
         return sorted(found, key=lambda dump: (dump.mtime, dump.folder))
 
 
-def _is_assignment(line: str, key: str) -> bool:
-    match = _ASSIGNMENT.match(line)
-    return match is not None and match.group(1) == key
+def _target_settings(wanted: Wanted) -> t.Dict[str, t.Optional[str]]:
+    """Return what kdump_target comes to; a new one takes the others out, which kdump-tools would all serve."""
+    if wanted.target is None:
+        return {}
+    kind = wanted.target["type"].upper()
+    location = ssh_destination(wanted) if kind == "SSH" else wanted.target["location"]
+    return {key: location if key == kind else None for key in ("SSH", "NFS", "FTP")}
 
 
-def _unquote(raw: str) -> str:
-    """Return a value as the shell would see it; the raw text where it is no simple value."""
-    try:
-        return "".join(shlex.split(raw, comments=True)[:1])
-    except ValueError:
-        return raw.strip()
+def _commandline_append(wanted: Wanted, facts: Facts) -> t.Tuple[t.Optional[str], t.List[str]]:
+    """Return KDUMP_CMDLINE_APPEND: the package's own words, and the wanted ones behind them."""
+    more = (wanted.commandline_append or "").split()
+    if wanted.extra_modules:
+        # systemd-modules-load reads it, once the root file system is there.
+        more.append("modules_load=" + ",".join(wanted.extra_modules))
+    if not more:
+        return None, []
+    default = facts["tooling"]["rules"].get("commandline_append")
+    if default is None and facts["tooling"]["installed"]:
+        return None, [
+            "kdump_commandline_append: what this host's kdump-config appends by itself depends on the machine, so nothing can "
+            "be added to it; set the whole of it, kdump_options: {KDUMP_CMDLINE_APPEND: ...}"
+        ]
+    return " ".join([default or _COMMANDLINE_APPEND, *more]), []
+
+
+def _network_settings(wanted: Wanted) -> t.Tuple[t.Dict[str, t.Optional[str]], t.List[str]]:
+    settings: t.Dict[str, t.Optional[str]] = {}
+    problems = []
+    for name, value in wanted.network.items():
+        if name == "timeout":
+            settings["NFS_TIMEO"] = f"{value}0"  # tenths of a second
+        elif name == "retries":
+            settings.update(NFS_MOUNT_RETRY=str(value), SSH_KDUMP_RETRY=str(value))
+        elif name == "host_tag":
+            settings["HOSTTAG"] = str(value)
+        else:
+            problems.append(
+                f"kdump_network: kdump-tools cannot honour {name!r}: its capture boots the host's own network; "
+                "it has timeout, retries and host_tag"
+            )
+    return settings, problems
+
+
+def _fadump(wanted: Wanted) -> t.List[str]:
+    return [] if wanted.fadump == "off" else [str(wanted.fadump)]
+
+
+def _unsupported(wanted: Wanted, facts: Facts) -> t.Dict[str, str]:
+    """Return why kdump-tools cannot honour a variable, by its name."""
+    reasons = {
+        "bootdir": "it looks in /boot alone; set kdump_capture_kernel and kdump_capture_initrd",
+        "commandline_remove": "it can only replace the whole line; set kdump_commandline",
+        "dracut_args": "its initrd is made by initramfs-tools",
+        "early": "it has no capture before the root file system is mounted",
+        "emergency_hooks": "its capture has no emergency shell; set kdump_system_action",
+        "fence_nodes": "it knows no cluster; run fence_kdump_send in one of kdump_pre_hooks",
+        "fence_args": "it knows no cluster; run fence_kdump_send in one of kdump_pre_hooks",
+        "force_rebuild": "it builds its initrd with every kernel, and kdump_load builds one that is stale",
+        "notification": "it tells nobody; do so in one of kdump_post_hooks",
+    }
+    if wanted.auto_reset_crashkernel:
+        reasons["auto_reset_crashkernel"] = "nothing of it changes crashkernel="
+    if wanted.system_action not in ACTIONS:
+        reasons["system_action"] = (
+            f"it runs a command without a console; use one of: {', '.join(ACTIONS)}"
+        )
+    kind = (wanted.target or {}).get("type")
+    if kind is not None and kind not in ("ssh", "nfs", "ftp"):
+        reasons["target"] = (
+            f"it has no target {kind!r}, only ssh, nfs and ftp; mount the device and set kdump_path to a folder on it"
+        )
+    if wanted.fadump is not None and facts["architecture"] != "ppc64le":
+        reasons["fadump"] = "it is there on ppc64le alone"
+    return reasons
+
+
+def _capture_files(wanted: Wanted) -> t.Dict[str, OwnFile]:
+    """Return the files for hooks and for a final action other than a reboot, which kdump-tools itself does not have."""
+    final = wanted.final_action or "reboot"
+    if not wanted.pre_hooks and not wanted.post_hooks and final == "reboot":
+        return {}
+    files = {
+        f"{HOOKS}/{kind}.d/{name}": OwnFile(content, 0o755)
+        for kind in ("pre", "post")
+        for name, content in hooks(wanted, kind)
+    }
+    files[SAVE] = OwnFile(_SAVE_TEXT.replace("@FINAL@", ACTIONS[final]), 0o755)
+    files[f"{UNITS}/kdump-tools-dump.service.d/kdump-fleet-save.conf"] = OwnFile(_SAVE_DROPIN_TEXT)
+    return files

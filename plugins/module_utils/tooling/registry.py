@@ -11,8 +11,11 @@ import typing as t
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import Tooling
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_tools import KdumpTools
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdumpctl import Kdumpctl
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kexec import Kexec
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.suse import Suse
 
-TOOLINGS: t.Tuple[Tooling, ...] = (KdumpTools(),)
+TOOLINGS: t.Tuple[Tooling, ...] = (KdumpTools(), Kdumpctl(), Suse(), Kexec())
 NAMES = tuple(tooling.name for tooling in TOOLINGS)
 
 
@@ -32,7 +35,8 @@ def detect(host: Host, release: t.Mapping[str, str], wanted: str = "auto") -> t.
     if wanted != "auto":
         return by_name(wanted)
     for tooling in TOOLINGS:
-        if tooling.installed(host):
+        # kexec alone tells nothing: it is there for fast reboots too.
+        if not tooling.generic and tooling.installed(host):
             return tooling
     for tooling in TOOLINGS:
         if tooling.suits(release.get("ID", ""), release.get("ID_LIKE", "").split()):

@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.kdump.fleet.plugins.module_utils import panic
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.runner import (
     CommandError,
@@ -179,9 +180,12 @@ def debian(host: FakeHost) -> FakeHost:
     host.put(f"/var/lib/kdump/initrd.img-{kernel}", "initrd", mtime=2000)
     os.makedirs(host.path("/var/crash"))
     os.chmod(host.path("/var/crash"), 0o700)
-    for path, text in KdumpTools().own_files().items():
-        host.put(path, text)
-    for program in ("update-grub", "kdump-config"):
+    for path, file in KdumpTools().own_files().items():
+        host.put(path, file.content)
+        os.chmod(host.path(path), file.mode)
+    host.put("/proc/sys/kernel/panic_on_oops", "1\n")
+    host.put(panic.DROPIN, panic.dropin({"kernel.panic_on_oops": "1"}))
+    for program in ("update-grub", "kdump-config", "apt-get"):
         host.runner.programs.add(program)
     host.runner.answer("systemd-detect-virt", "--container", stdout="none\n", code=1)
     host.runner.answer("systemd-detect-virt", "--vm", stdout="kvm\n")

@@ -6,8 +6,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.kdump.fleet.plugins.module_utils import arm, pending
+from ansible_collections.kdump.fleet.plugins.module_utils import arm
 from ansible_collections.kdump.fleet.plugins.module_utils.observe import observe
+from ansible_collections.kdump.fleet.plugins.module_utils.records import PENDING
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_tools import HOOK
 from ansible_collections.kdump.fleet.tests.unit.plugins.conftest import FakeHost
 
@@ -18,6 +19,14 @@ INITRD = "/var/lib/kdump/initrd.img-6.1.0-2-amd64"
 
 def commands(host: FakeHost) -> t.List[t.Tuple[str, ...]]:
     return [argv for argv in host.runner.started if argv[0] in ("kdump-config", HOOK)]
+
+
+def replaced(host: FakeHost, before: str, after: str) -> None:
+    """Keep what was in the configuration before a change that is there now."""
+    now = host.read(CONF) or ""
+    host.put(CONF, before)
+    PENDING.keep(host, {CONF: after})
+    host.put(CONF, now)
 
 
 def carry_out(host: FakeHost, state: str = "loaded") -> arm.Outcome:
@@ -71,9 +80,9 @@ def test_a_command_that_lies_is_not_believed(debian: FakeHost) -> None:
 
 
 def test_a_configuration_that_does_not_load_is_taken_back(debian: FakeHost) -> None:
-    good = debian.read(CONF)
+    good = debian.read(CONF) or ""
     bad = "KDUMP_KERNEL=/none\n"
-    pending.keep(debian, CONF, good, bad)
+    replaced(debian, good, bad)
     debian.put(CONF, bad)
 
     def reload() -> None:
@@ -94,23 +103,23 @@ def test_a_configuration_that_does_not_load_is_taken_back(debian: FakeHost) -> N
     assert message.endswith("the host is armed")
     assert debian.read(CONF) == good
     assert caught.value.outcome.restored == [CONF]
-    assert not debian.exists(pending.PENDING)
+    assert not debian.exists(PENDING.path)
 
 
 def test_a_configuration_that_loads_is_confirmed(debian: FakeHost) -> None:
-    pending.keep(debian, CONF, "old", "new")
+    replaced(debian, "old", "new")
     debian.runner.answer("kdump-config", "reload")
     carry_out(debian)
-    assert not debian.exists(pending.PENDING)
+    assert not debian.exists(PENDING.path)
     assert commands(debian) == [("kdump-config", "reload")]
 
 
 def test_a_boot_since_the_change_has_loaded_it(debian: FakeHost) -> None:
-    pending.keep(debian, CONF, "old", "new")
+    replaced(debian, "old", "new")
     debian.put("/proc/stat", "btime 99999999999\n")
     carry_out(debian)
     assert commands(debian) == []
-    assert not debian.exists(pending.PENDING)
+    assert not debian.exists(PENDING.path)
 
 
 def test_the_journal_is_quoted(debian: FakeHost) -> None:
@@ -162,7 +171,7 @@ def test_an_initrd_that_does_not_load_is_taken_back(debian: FakeHost) -> None:
 
 
 def test_an_edit_by_somebody_else_is_not_taken_back(debian: FakeHost) -> None:
-    pending.keep(debian, CONF, "old", "new")
+    replaced(debian, "old", "new")
     debian.put(CONF, "edited by hand")
     debian.runner.does("kdump-config", "reload", action=lambda: debian.put(LOADED, "0\n"))
     with pytest.raises(arm.ArmError):

@@ -7,7 +7,6 @@ import typing as t
 
 import pytest
 
-from ansible_collections.kdump.fleet.plugins.module_utils import pending
 from ansible_collections.kdump.fleet.tests.unit.plugins.conftest import FakeHost
 
 
@@ -71,22 +70,3 @@ def test_a_failed_write_whose_new_file_is_gone_says_why(
     monkeypatch.setattr(os, "replace", lose)
     with pytest.raises(OSError, match="Input/output"):
         host.write("/x", "new")
-
-
-def test_pending_restores_what_was_there_first(host: FakeHost) -> None:
-    host.put("/etc/a", "one")
-    pending.keep(host, "/etc/a", "one", "two")
-    pending.keep(host, "/etc/b", None, "new")
-    host.put("/etc/a", "two")
-    pending.keep(host, "/etc/a", "two", "three")
-    host.put("/etc/a", "three")
-    host.put("/etc/b", "new")
-    assert pending.restore(host) == ["/etc/a", "/etc/b"]
-    assert host.read("/etc/a") == "one"
-    assert not host.exists("/etc/b")
-    assert not host.exists(pending.PENDING)
-
-
-def test_pending_is_for_root_alone(host: FakeHost) -> None:
-    pending.keep(host, "/etc/a", "secret", "new")
-    assert os.stat(host.path(pending.PENDING)).st_mode & 0o777 == 0o600

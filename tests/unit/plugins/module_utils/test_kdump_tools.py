@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import os
+import subprocess
 import typing as t
 
 import pytest
@@ -12,9 +13,11 @@ from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_tools im
     HOOK,
     KdumpTools,
 )
+from ansible_collections.kdump.fleet.plugins.module_utils.wanted import Wanted
 from ansible_collections.kdump.fleet.tests.unit.plugins.conftest import FakeHost
 
 TOOLING = KdumpTools()
+CONF = TOOLING.config_files[0]
 KERNEL = "6.1.0-2-amd64"
 INITRD = f"/var/lib/kdump/initrd.img-{KERNEL}"
 
@@ -43,20 +46,20 @@ RENDERED: t.List[t.Tuple[t.Dict[str, t.Optional[str]], str]] = [
 
 @pytest.mark.parametrize("settings, expected", RENDERED)
 def test_render(settings: t.Dict[str, t.Optional[str]], expected: str) -> None:
-    assert TOOLING.render(TEXT, settings) == expected
-    assert TOOLING.render(expected, settings) == expected
+    assert CONF.render(TEXT, settings) == expected
+    assert CONF.render(expected, settings) == expected
 
 
 @pytest.mark.parametrize("settings, _expected", RENDERED)
 def test_what_was_rendered_is_read_back(
     settings: t.Dict[str, t.Optional[str]], _expected: str
 ) -> None:
-    read = TOOLING.parse(TOOLING.render(TEXT, settings))
+    read = CONF.parse(CONF.render(TEXT, settings))
     assert {key: read.get(key) for key in settings} == settings
 
 
 def test_render_leaves_one_of_several_lines() -> None:
-    text = TOOLING.render("A=1\nHOSTTAG=ip\nB=2\nHOSTTAG=ip\n", {"HOSTTAG": "hostname"})
+    text = CONF.render("A=1\nHOSTTAG=ip\nB=2\nHOSTTAG=ip\n", {"HOSTTAG": "hostname"})
     assert text == 'A=1\nB=2\nHOSTTAG="hostname"\n'
 
 
@@ -73,11 +76,11 @@ ACCEPTED = [
 
 @pytest.mark.parametrize("text", ACCEPTED)
 def test_accepted(text: str) -> None:
-    assert TOOLING.problems(text) == []
+    assert CONF.problems(text) == []
 
 
 REFUSED = [
-    ("USE_KDUMP = 1\n", "line 1: 'USE_KDUMP = 1' has blanks around '='"),
+    ("USE_KDUMP = 1\n", "line 1: USE_KDUMP has blanks around '='"),
     ("USE_KDUMP= 1\n", "blanks around '='"),
     ("USE_KDUMP=yes\n", "line 1: USE_KDUMP='yes' must be one of: 0, 1"),
     ("KDUMP_CORDIR=/x\n", "did you mean KDUMP_COREDIR?"),
@@ -100,13 +103,13 @@ REFUSED = [
 
 @pytest.mark.parametrize("text, message", REFUSED)
 def test_refused(text: str, message: str) -> None:
-    (problem,) = TOOLING.problems(text)
+    (problem,) = CONF.problems(text)
     assert message in problem
 
 
 def test_a_password_is_never_shown() -> None:
-    assert "s3cret" not in TOOLING.redact('FTP_PASSWORD="s3cret"\n')
-    assert all("s3cret" not in problem for problem in TOOLING.problems('FTP_PASSWORD="s3cret`"\n'))
+    assert "s3cret" not in CONF.redact('FTP_PASSWORD="s3cret"\n')
+    assert all("s3cret" not in problem for problem in CONF.problems('FTP_PASSWORD="s3cret`"\n'))
 
 
 SECRETS = [
@@ -118,7 +121,7 @@ SECRETS = [
 
 @pytest.mark.parametrize("text", SECRETS)
 def test_no_line_shows_a_password(text: str) -> None:
-    assert "s3cret" not in TOOLING.redact(text)
+    assert "s3cret" not in CONF.redact(text)
 
 
 INJECTED = [
@@ -132,7 +135,7 @@ INJECTED = [
 
 @pytest.mark.parametrize("key, value, message", INJECTED)
 def test_what_a_shell_would_take_for_more_is_refused(key: str, value: str, message: str) -> None:
-    assert message in TOOLING.setting_problem(key, value)
+    assert message in CONF.setting_problem(key, value)
 
 
 def test_a_good_initrd(debian: FakeHost) -> None:
@@ -228,3 +231,141 @@ def test_dumps(debian: FakeHost) -> None:
         False,
         False,
     ]
+
+
+FACTS: t.Dict[str, t.Any] = {
+    "architecture": "x86_64",
+    "tooling": {
+        "installed": True,
+        "settings": {},
+        "rules": {"commandline_append": "reset_devices nr_cpus=1"},
+    },
+}
+CONFIGURED: t.List[t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Optional[str]]]] = [
+    ({}, {"USE_KDUMP": "1", "KDUMP_COREDIR": "/var/crash", "KDUMP_FAIL_CMD": "reboot -f"}),
+    ({"system_action": "poweroff"}, {"KDUMP_FAIL_CMD": "poweroff -f"}),
+    (
+        {"target": {"type": "ssh", "location": "a@b"}, "sshkey": "/root/key"},
+        {"SSH": "a@b", "SSH_KEY": "/root/key", "NFS": None, "FTP": None},
+    ),
+    ({"target": {"type": "ssh"}, "ssh_user": "a", "ssh_server": "b"}, {"SSH": "a@b"}),
+    ({"core_collector": "makedumpfile -l -d 17"}, {"MAKEDUMP_ARGS": "-l -d 17"}),
+    ({"compression": "zstd"}, {"MAKEDUMP_ARGS": "-d 31 -z"}),
+    ({"dump_level": 17, "message_level": 7}, {"MAKEDUMP_ARGS": "-c --message-level 7 -d 17"}),
+    ({"compression": "none"}, {"MAKEDUMP_ARGS": "-d 31"}),
+    ({"commandline_append": "a=1"}, {"KDUMP_CMDLINE_APPEND": "reset_devices nr_cpus=1 a=1"}),
+    (
+        {"extra_modules": ["nvme", "xfs"]},
+        {"KDUMP_CMDLINE_APPEND": "reset_devices nr_cpus=1 modules_load=nvme,xfs"},
+    ),
+    (
+        {"kernel_version": "6.1.0"},
+        {
+            "KDUMP_KERNEL": "/boot/vmlinuz-6.1.0",
+            "KDUMP_INITRD": "/var/lib/kdump/initrd.img-6.1.0",
+        },
+    ),
+    (
+        {"network": {"timeout": 60, "retries": 5, "host_tag": "hostname"}},
+        {
+            "NFS_TIMEO": "600",
+            "NFS_MOUNT_RETRY": "5",
+            "SSH_KDUMP_RETRY": "5",
+            "HOSTTAG": "hostname",
+        },
+    ),
+    ({"options": {"KDUMP_COMPRESSION": "xz"}}, {"KDUMP_COMPRESSION": "xz"}),
+]
+
+
+@pytest.mark.parametrize("wanted, expected", CONFIGURED)
+def test_configure(wanted: t.Dict[str, t.Any], expected: t.Dict[str, t.Optional[str]]) -> None:
+    result = TOOLING.configure(Wanted(**wanted), FACTS)
+    assert result.problems == []
+    assert {key: result.settings.get(key, "unset") for key in expected} == expected
+
+
+NOT_HONOURED: t.List[t.Tuple[t.Dict[str, t.Any], str]] = [
+    ({"system_action": "shell"}, "kdump_system_action: 'shell': kdump-tools cannot honour"),
+    (
+        {"target": {"type": "raw", "location": "/dev/vdb"}},
+        "kdump_target: kdump-tools cannot honour",
+    ),
+    ({"target": {"type": "ssh", "location": "a@b:22"}}, "kdump_target: SSH='a@b:22' has a port"),
+    ({"target": {"type": "ssh", "location": "a@[::1]"}}, "has brackets"),
+    ({"core_collector": "cp"}, "kdump_core_collector: 'cp' must begin with 'makedumpfile'"),
+    ({"dracut_args": "--x"}, "kdump_dracut_args"),
+    ({"early": True}, "kdump_early"),
+    ({"fadump": "on"}, "kdump_fadump"),
+    ({"fence_nodes": ["a"]}, "kdump_fence_nodes"),
+    ({"commandline_remove": ["quiet"]}, "set kdump_commandline"),
+    ({"auto_reset_crashkernel": True}, "kdump_auto_reset_crashkernel"),
+    ({"network": {"config": "auto"}}, "kdump_network: kdump-tools cannot honour 'config'"),
+    ({"notification": {"to": "a@b"}}, "kdump_notification"),
+    ({"options": {"KDUMP_KERNEL": "/x"}}, "set kdump_capture_kernel instead"),
+    ({"kexec_args": "$(reboot)"}, "kdump_kexec_args: KDUMP_KEXEC_ARGS"),
+]
+
+
+@pytest.mark.parametrize("wanted, message", NOT_HONOURED)
+def test_what_cannot_be_honoured_is_told(wanted: t.Dict[str, t.Any], message: str) -> None:
+    problems = TOOLING.configure(Wanted(**wanted), FACTS).problems
+    assert any(message in problem for problem in problems), problems
+
+
+def test_fadump_is_the_running_kernel_s_argument() -> None:
+    facts = {**FACTS, "architecture": "ppc64le"}
+    assert TOOLING.configure(Wanted(fadump="on"), facts).arguments == {"fadump": ["on"]}
+    assert TOOLING.configure(Wanted(fadump="off"), facts).arguments == {"fadump": []}
+
+
+def test_hooks_and_another_end_take_a_script_of_ours() -> None:
+    hook = {"name": "10-x", "content": "#!/bin/sh\n"}
+    files = TOOLING.configure(Wanted(post_hooks=[hook], final_action="halt"), FACTS).files
+    assert files["/etc/kdump-fleet/post.d/10-x"] == ("#!/bin/sh\n", 0o755)
+    assert "    halt -f\n" in files["/etc/kdump-fleet/save-dump"].content
+    assert TOOLING.configure(Wanted(final_action="reboot"), FACTS).files == {}
+
+
+def run_save(folder: t.Any, savecore: int, hook: int) -> t.Tuple[t.List[str], str]:
+    """Run the script that takes the place of kdump-tools' own, and return what ran."""
+    files = TOOLING.configure(
+        Wanted(
+            pre_hooks=[{"name": "1", "content": f"#!/bin/sh\necho pre >> {folder}/log\nexit {hook}\n"}],
+            post_hooks=[{"name": "1", "content": f"#!/bin/sh\necho post $1 >> {folder}/log\n"}],
+            final_action="poweroff",
+        ),
+        FACTS,
+    ).files  # fmt: skip
+    for path, file in files.items():
+        target = f"{folder}{path}"
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(target, "w", encoding="utf-8") as handle:
+            handle.write(file.content.replace("/etc/kdump-fleet/", f"{folder}/etc/kdump-fleet/"))
+        os.chmod(target, file.mode)
+    for name, code in (("kdump-config", savecore), ("reboot", 0), ("poweroff", 0), ("sync", 0)):
+        with open(f"{folder}/{name}", "w", encoding="utf-8") as handle:
+            handle.write(f'#!/bin/sh\necho {name} "$@" >> {folder}/log\nexit {code}\n')
+        os.chmod(f"{folder}/{name}", 0o755)
+    done = subprocess.run(
+        ["/bin/sh", f"{folder}/etc/kdump-fleet/save-dump"],
+        check=False, capture_output=True, text=True, env={"PATH": f"{folder}:/usr/bin:/bin"},
+    )  # fmt: skip
+    with open(f"{folder}/log", encoding="utf-8") as handle:
+        return handle.read().splitlines(), done.stdout
+
+
+@pytest.mark.parametrize(
+    "savecore, hook, expected",
+    [
+        (0, 0, ["pre", "kdump-config savecore", "post 0", "sync", "poweroff -f"]),
+        (3, 0, ["pre", "kdump-config savecore", "post 3", "sync", "reboot -f"]),
+        (0, 9, ["pre", "post 1", "sync", "reboot -f"]),
+    ],
+)
+def test_the_script_runs_hooks_and_ends_as_told(
+    tmp_path: t.Any, savecore: int, hook: int, expected: t.List[str]
+) -> None:
+    log, said = run_save(tmp_path, savecore, hook)
+    assert log == expected
+    assert ("no dump is written" in said) == bool(hook)
