@@ -304,40 +304,41 @@ def test_a_newer_release_may_have_options_that_are_not_known() -> None:
     assert "deprecated" in CONF.setting_problem("net", "1", "1.0.62")
 
 
+# With tabs, as the real one; no file of ours may hold them.
 SCRIPT = """\
 #!/bin/bash
 other() {
-	case "$1" in
-	wrong) ;;
-	esac
+    case "$1" in
+    wrong) ;;
+    esac
 }
 parse_config()
 {
-	while read -r config_opt config_val; do
-		case "$config_opt" in
-		dracut_args)
-			if [[ $config_val == *--mount* ]]; then
-				echo one
-			fi
-			;;
-		ext[234] | nfs|ssh)
-			;;
-		path | core_collector | site_own) ;;
+    while read -r config_opt config_val; do
+        case "$config_opt" in
+        dracut_args)
+            if [[ $config_val == *--mount* ]]; then
+                echo one
+            fi
+            ;;
+        ext[234] | nfs|ssh)
+            ;;
+        path | core_collector | site_own) ;;
 
-		net | options)
-			derror "Deprecated kdump config option: $config_opt."
-			return 1
-			;;
-		'')
-			continue
-			;;
-		*)
-			return 1
-			;;
-		esac
-	done <<< "$(kdump_read_conf)"
+        net | options)
+            derror "Deprecated kdump config option: $config_opt."
+            return 1
+            ;;
+        '')
+            continue
+            ;;
+        *)
+            return 1
+            ;;
+        esac
+    done <<< "$(kdump_read_conf)"
 }
-"""
+""".replace("    ", "\t")
 
 
 def test_options_of_script() -> None:

@@ -180,7 +180,11 @@ def test_arguments_do_not_undo_each_other(scenario: Scenario, order: int, tmp_pa
 
 
 @each
-@pytest.mark.parametrize("wanted", [[PLAIN], [TWO_WORDS], [VALUE], [FLAG], [VALUE, PLAIN, FLAG]], ids=["plain", "two-words", "value", "flag", "all"])  # fmt: skip
+@pytest.mark.parametrize(
+    "wanted",
+    [[PLAIN], [TWO_WORDS], [VALUE], [FLAG], [VALUE, PLAIN, FLAG]],
+    ids=["plain", "two-words", "value", "flag", "all"],
+)
 def test_a_kernel_that_comes_later_has_the_value(
     scenario: Scenario, wanted: t.List[Setting], tmp_path: t.Any
 ) -> None:
