@@ -140,12 +140,14 @@ def observe(
     tooling_name: str = "auto",
     dump_path: t.Optional[str] = None,
     paths: t.Sequence[str] = (),
+    tooling_paths: t.Optional[t.Mapping[str, str]] = None,
 ) -> Facts:
     """Return everything that the plan needs to know of a host.
 
     :param tooling_name: auto or the name of a tooling.
     :param dump_path: where to look for dumps; None takes the configuration's.
     :param paths: whose presence the plan wants to know.
+    :param tooling_paths: in place of dump_path, by the tooling's name.
     """
     arch = os.uname().machine if host.root == "/" else (host.read_word("/arch") or "x86_64")
     kernel = (host.read_word("/proc/sys/kernel/osrelease") or "").strip()
@@ -188,9 +190,13 @@ def observe(
     facts["paths"] = {path: _look(host, path) for path in paths}
     tooling = detect_tooling(host, release, tooling_name)
     facts["tooling"] = _tooling(host, tooling, facts)
-    path = dump_path or (
-        tooling.dump_path(facts["tooling"]["settings"]) if tooling else "/var/crash"
-    )
+    path = dump_path or "/var/crash"
+    if tooling is not None:
+        path = (
+            (tooling_paths or {}).get(tooling.name)
+            or dump_path
+            or tooling.dump_path(facts["tooling"]["settings"])
+        )
     facts["target"] = _target(host, path, tooling)
     dumps = tooling.dumps(host, path) if tooling else []
     facts["dumps"] = [dict(dump._asdict()) for dump in dumps]

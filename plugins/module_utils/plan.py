@@ -191,6 +191,8 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
     ``sysctls``, ``arguments``, ``packages``, ``service``, ``tooling``, ``path``.
     """
     tooling = by_name(facts["tooling"]["name"] or "")
+    if tooling is not None:
+        wanted = tooling.wanted(wanted)
     result: t.Dict[str, t.Any] = {
         "errors": [],
         "warnings": [],
@@ -237,6 +239,7 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
         ],
         warnings=[
             *config.warnings,
+            *rules.warnings(wanted, tooling.name),
             *policy.warnings,
             *panic.overridden(facts["sysctl_files"], policy.sysctls),
         ],

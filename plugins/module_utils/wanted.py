@@ -94,6 +94,7 @@ class Wanted(t.NamedTuple):
     auto_reset_crashkernel: t.Optional[bool] = None
     # The tooling's own settings, and what becomes of the rest of its files.
     options: t.Mapping[str, t.Any] = {}
+    kdump_tools: t.Mapping[str, t.Any] = {}  # those of kdump-tools alone, as linux-system-roles has them
     exclusive: bool = False
     # When the kernel panics.
     panic_on: t.Sequence[str] = ("oops",)
@@ -376,6 +377,26 @@ def problems(wanted: Wanted) -> t.List[str]:
     return found
 
 
+def warnings(wanted: Wanted, tooling: str) -> t.List[str]:
+    """Return what is set and has no meaning here, as it has none in linux-system-roles/kdump.
+
+    :param tooling: the name of the host's.
+    """
+    found = []
+    if wanted.kdump_tools and tooling != "kdump-tools":
+        found.append(f"kdump_kdump_tools: is for kdump-tools alone, and this host has {tooling}")
+    if (wanted.target or {}).get("type") != "ssh":
+        found += [
+            f"{name}: is for a kdump_target of type ssh alone, and this host has none"
+            for name, value in (
+                ("kdump_ssh_user", wanted.ssh_user),
+                ("kdump_ssh_server", wanted.ssh_server),
+            )
+            if value
+        ]
+    return found
+
+
 def _path_problems(wanted: Wanted) -> t.List[str]:
     if (
         not re.match(r"/[A-Za-z0-9_@%+=:,./-]*\Z", wanted.path)
@@ -417,15 +438,28 @@ def own_options(
 
     :param variables: the role's variable for each of the tooling's settings that has one.
     """
+    taken = [key for key in wanted.options if key in variables]
+    result, found = as_text(
+        "kdump_options", {key: value for key, value in wanted.options.items() if key not in taken}
+    )
+    return result, [
+        f"kdump_options: {key} has a variable of its own; set {variables[key]} instead"
+        for key in taken
+    ] + found
+
+
+def as_text(
+    variable: str, settings: t.Mapping[str, t.Any]
+) -> t.Tuple[t.Dict[str, str], t.List[str]]:
+    """Return a tooling's own settings as text, and what is wrong with their types.
+
+    :param variable: that has them.
+    """
     result: t.Dict[str, str] = {}
     found = []
-    for key, value in wanted.options.items():
-        if key in variables:
-            found.append(
-                f"kdump_options: {key} has a variable of its own; set {variables[key]} instead"
-            )
-        elif not isinstance(value, (str, int)) or isinstance(value, bool):
-            found.append(f"kdump_options: {key} must be a string or a number; put it in quotes")
+    for key, value in settings.items():
+        if not isinstance(value, (str, int)) or isinstance(value, bool):
+            found.append(f"{variable}: {key} must be a string or a number; put it in quotes")
         else:
             result[key] = str(value)
     return result, found

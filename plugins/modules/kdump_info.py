@@ -27,6 +27,11 @@ options:
     description:
       - Where dumps are looked for. Without it, where the tooling's configuration puts them.
     type: path
+  tooling_paths:
+    description:
+      - Where dumps are looked for in place of O(path) on hosts with a certain tooling, by its name.
+    type: dict
+    default: {}
   paths:
     description:
       - Paths to look at besides, such as those that filter P(kdump.fleet.kdump_needs#filter) names for a plan.
@@ -193,12 +198,19 @@ def main() -> None:
                 "default": "auto",
             },
             "path": {"type": "path"},
+            "tooling_paths": {"type": "dict", "default": {}},
             "paths": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
     params = module.params
-    facts = observe(Host(SystemRunner()), params["tooling"], params["path"], params["paths"])
+    facts = observe(
+        Host(SystemRunner()),
+        params["tooling"],
+        params["path"],
+        params["paths"],
+        params["tooling_paths"],
+    )
     module.exit_json(changed=False, **facts)
 
 

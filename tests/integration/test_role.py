@@ -75,6 +75,37 @@ def test_a_bad_configuration_leaves_the_host_armed(light: LightHost) -> None:
     assert light.read("/sys/kernel/kexec_crash_loaded") == "1\n"
 
 
+def test_an_inventory_for_linux_system_roles_on_ubuntu_works_as_it_is(light: LightHost) -> None:
+    """README's example of that role, on a host where it ran before: it leaves blanks around '='."""
+    inventory = {
+        "kdump_kdump_tools": {
+            "USE_KDUMP": 1,
+            "KDUMP_KERNEL": "/var/lib/kdump/vmlinuz",
+            "KDUMP_INITRD": "/var/lib/kdump/initrd.img",
+            "KDUMP_COREDIR": "/srv/dumps",
+            "MAKEDUMP_ARGS": "-c -d 31",
+            "KDUMP_FAIL_CMD": "reboot -f",
+        },
+        "kdump_reboot_ok": False,
+        "kdump_auto_reset_crashkernel": False,
+    }
+    # As 'kdump-config symlinks' leaves them.
+    light.write("/var/lib/kdump/vmlinuz", "kernel\n")
+    light.write("/var/lib/kdump/initrd.img", "initrd\n")
+    written = inventory["kdump_kdump_tools"].items()  # type: ignore[union-attr]
+    light.write(
+        "/etc/default/kdump-tools", "".join(f"{key} = {value}\n" for key, value in written)
+    )
+    play = light.role(inventory)
+    assert play.code == 0, play.output
+    assert light.read("/etc/default/kdump-tools") == "".join(
+        f'{key}="{value}"\n' for key, value in written
+    )
+    assert light.read("/sys/kernel/kexec_crash_loaded") == "1\n"
+    again = light.role(inventory)
+    assert again.code == 0 and again.changed == 0, again.output
+
+
 EVERYTHING = {
     "kdump_dumps_to_keep": 3,
     "kdump_compression": "zlib",

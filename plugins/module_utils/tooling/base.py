@@ -124,6 +124,11 @@ class Tooling(metaclass=abc.ABCMeta):
     def installed(self, host: Host) -> bool:
         return host.runner.which(self.program) is not None
 
+    def deployed(self, host: Host) -> bool:
+        """Say whether this collection has put a tooling of its own on the host, which a run that is told nothing takes."""
+        del host
+        return False
+
     @abc.abstractmethod
     def suits(self, distribution: str, like: t.Sequence[str]) -> bool:
         """Say whether this tooling is the distribution's own.
@@ -164,6 +169,10 @@ class Tooling(metaclass=abc.ABCMeta):
         """Return the file that a setting belongs to."""
         del key
         return self.config_files[0]
+
+    def wanted(self, wanted: Wanted) -> Wanted:
+        """Return the wanted state with what a variable for this tooling alone says of the others."""
+        return wanted
 
     def own_files(self) -> t.Dict[str, OwnFile]:
         """Return the files that this collection always adds beside the tooling's configuration, by path."""

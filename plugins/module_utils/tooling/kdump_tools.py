@@ -31,6 +31,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.wanted import (
     Configuration,
     OwnFile,
     Wanted,
+    as_text,
     collector,
     hooks,
     own_options,
@@ -346,6 +347,10 @@ class KdumpTools(Tooling):
         )
         return {"commandline_append": match.group(1) if match else None}
 
+    def wanted(self, wanted: Wanted) -> Wanted:
+        path = wanted.kdump_tools.get("KDUMP_COREDIR")
+        return wanted._replace(path=path) if isinstance(path, str) and path else wanted
+
     def configure(self, wanted: Wanted, facts: Facts) -> Configuration:
         settings: t.Dict[str, t.Optional[str]] = {
             "USE_KDUMP": "1",
@@ -382,20 +387,37 @@ class KdumpTools(Tooling):
         network, wrong = _network_settings(wanted)
         settings.update(network)
         problems += wrong + unsupported(wanted, self.name, _unsupported(wanted, facts))
-        settings.update(options)
-        problems += self._problems(settings, set(options))
+        given, wrong = as_text("kdump_kdump_tools", wanted.kdump_tools)
+        problems += wrong
+        if given.get("USE_KDUMP", "1") != "1":
+            problems.append(
+                f"kdump_kdump_tools: USE_KDUMP={given['USE_KDUMP']!r} asks for a host without dumps; set kdump_state: absent"
+            )
+        names = {
+            **VARIABLES,
+            **dict.fromkeys(options, "kdump_options"),
+            **dict.fromkeys(given, "kdump_kdump_tools"),
+        }
+        settings.update({**options, **given})
+        problems += self._problems(settings, names)
         arguments = {} if wanted.fadump is None else {"fadump": _fadump(wanted)}
         return Configuration(settings, _capture_files(wanted), arguments, problems, [])
 
-    def _problems(self, settings: t.Mapping[str, t.Optional[str]], own: t.Set[str]) -> t.List[str]:
+    def _problems(
+        self, settings: t.Mapping[str, t.Optional[str]], names: t.Mapping[str, str]
+    ) -> t.List[str]:
+        """Return what is wrong with single settings.
+
+        :param names: of the variables that they come from.
+        """
         found = []
         conf = self.config_files[0]
         for key, value in list(settings.items()):
             if value is None:
                 continue
-            name = "kdump_options" if key in own else VARIABLES.get(key, "kdump_options")
-            reason = SECRET_RULE if conf.secret(key) and key in own else conf.setting_problem(key, value)  # fmt: skip
+            reason = SECRET_RULE if conf.secret(key) else conf.setting_problem(key, value)
             if reason:
+                name = names.get(key, "kdump_options")
                 found.append(f"{name}: {conf.shown(key, value)} {reason}")
         return found
 

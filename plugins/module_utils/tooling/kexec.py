@@ -250,6 +250,9 @@ class Kexec(Tooling):
     program = "kexec"
     generic = True
 
+    def deployed(self, host: Host) -> bool:
+        return host.exists(f"{kexec_files.UNITS}/{kexec_files.LOAD_UNIT}")
+
     def suits(self, distribution: str, like: t.Sequence[str]) -> bool:
         return any(name in DISTRIBUTIONS for name in (distribution, *like))
 

@@ -28,12 +28,15 @@ def by_name(name: str) -> t.Optional[Tooling]:
 
 
 def detect(host: Host, release: t.Mapping[str, str], wanted: str = "auto") -> t.Optional[Tooling]:
-    """Return the tooling of a host: the one asked for, else the one installed, else its distribution's own.
+    """Return the tooling of a host: the one asked for, else the one deployed or installed, else its distribution's own.
 
     :param release: the fields of /etc/os-release.
     """
     if wanted != "auto":
         return by_name(wanted)
+    for tooling in TOOLINGS:
+        if tooling.deployed(host):
+            return tooling
     for tooling in TOOLINGS:
         # kexec alone tells nothing: it is there for fast reboots too.
         if not tooling.generic and tooling.installed(host):

@@ -15,6 +15,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kexec import (
     KexecConf,
     images,
 )
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.registry import detect
 from ansible_collections.kdump.fleet.plugins.module_utils.wanted import Wanted
 from ansible_collections.kdump.fleet.tests.unit.plugins.conftest import FakeHost
 
@@ -193,7 +194,7 @@ def test_what_cannot_be_honoured_is_a_problem(variables: t.Dict[str, t.Any], pro
 
 # What the plan itself deals with, or another variable of the tables above goes with.
 ELSEWHERE = {
-    *("state", "tooling", "crashkernel", "options", "exclusive"),
+    *("state", "tooling", "crashkernel", "options", "kdump_tools", "exclusive"),
     *("panic_on", "panic_timeout", "sysrq", "nmi_watchdog"),
     *("pre_hooks", "post_hooks", "message_level", "threads"),
 }
@@ -250,6 +251,15 @@ def test_warnings() -> None:
 )
 def test_suits(distribution: str, like: t.List[str], expected: bool) -> None:
     assert TOOLING.suits(distribution, like) is expected
+
+
+def test_a_host_that_was_set_up_with_it_keeps_it(host: FakeHost) -> None:
+    """The drill and a removal say no tooling, and must not look for the dumps of another."""
+    debian = {"ID": "debian"}
+    assert detect(host, debian).name == "kdump-tools"  # type: ignore[union-attr]
+    host.put("/etc/systemd/system/kdump-fleet.service", kexec_files.LOAD_UNIT_TEXT)
+    assert detect(host, debian).name == "kexec"  # type: ignore[union-attr]
+    assert detect(host, debian, "kdump-tools").name == "kdump-tools"  # type: ignore[union-attr]
 
 
 def test_packages() -> None:
