@@ -10,6 +10,7 @@ import re
 import time
 import typing as t
 
+from ansible_collections.kdump.fleet.plugins.module_utils import deploy
 from ansible_collections.kdump.fleet.plugins.module_utils.checks import findings
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.observe import Facts, loaded
@@ -149,10 +150,13 @@ def _failed(host: Host, facts: Facts, tooling: Tooling, chosen: Plan, reason: st
     kernel = facts["tooling"]["initrd"]["kernel"]
     if chosen.load and chosen.build and tooling.revert(host, kernel):
         message.append("the previous initrd is back")
-    restored = PENDING.restore(host)[0] if chosen.load else []
+    restored, left = deploy.take_back(host, tooling) if chosen.load or chosen.build else ([], [])
     if restored:
         message.append(f"the previous {', '.join(restored)} is back")
-    if facts["loaded"] and not loaded(host):
+    if left:
+        message.append(f"{', '.join(left)} stays, because somebody has changed it since")
+    # What was bad may have kept the last boot from loading too.
+    if chosen.load and (facts["loaded"] or restored) and not loaded(host):
         try:
             tooling.load(host)
         except CommandError as exc:

@@ -16,9 +16,11 @@ from ansible_collections.kdump.fleet.plugins.module_utils.records import (
     ORIGINALS,
     PENDING,
     SYSCTLS,
-    fingerprint,
+    Record,
+    others,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import Tooling
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.registry import config_file
 from ansible_collections.kdump.fleet.plugins.module_utils.wanted import OwnFile
 
 UNITS = "/etc/systemd/system/"
@@ -32,7 +34,8 @@ class FileChange(t.NamedTuple):
     before: t.Optional[str]
     after: t.Optional[str]
     mode: t.Optional[int]  # None: as it is
-    keys: t.Sequence[str]  # the settings in it that are set
+    keys: t.Sequence[str] = ()  # the settings in it that are set
+    merged: bool = False  # everything else in it stays, what others have changed too
 
 
 def _texts(host: Host, tooling: Tooling) -> t.Dict[str, str]:
@@ -69,48 +72,73 @@ def changes(
     for path, text in configuration.edited(tooling, before, settings, release, exclusive).items():
         if text != before.get(path, ""):
             keys = [key for key in settings if tooling.file_of(key).path == path]
-            found.append(FileChange(path, before.get(path), text, None, keys))
+            found.append(FileChange(path, before.get(path), text, None, keys, not exclusive))
     own = {**tooling.own_files(), **(files or {})}
     for path, file in own.items():
         text_now = host.read(path)
         if text_now != file.content or _mode(host, path) != file.mode:
-            found.append(FileChange(path, text_now, file.content, file.mode, ()))
+            found.append(FileChange(path, text_now, file.content, file.mode))
     if files is not None:
-        found += _back(host, tooling, set(own) | {file.path for file in tooling.config_files})
+        but = set(own) | {file.path for file in tooling.config_files}
+        found += [
+            change
+            for change in _back(host, ORIGINALS, tooling, but)
+            if change.before != change.after
+        ]
     return found
 
 
-def _back(host: Host, tooling: Tooling, but: t.Collection[str]) -> t.List[FileChange]:
-    """Return what takes back every recorded change, but those of some files.
+def _back(
+    host: Host, record: Record, tooling: Tooling, but: t.Collection[str]
+) -> t.List[FileChange]:
+    """Return what takes back the changes of a record, but those of some files.
 
     A file that somebody has changed since keeps that: of a configuration, the settings that were set go back; another
     file stays as it is.
     """
-    configs = {file.path: file for file in tooling.config_files}
     found = []
-    for path, entry in sorted(ORIGINALS.load(host).items()):
+    for path, entry in sorted(record.load(host).items()):
         if path in but:
             continue
         now, after = host.read(path), entry["before"]
-        if fingerprint(now) != entry["after"]:
-            if path not in configs or now is None:
+        theirs = others(entry, now)
+        if theirs:
+            config = config_file(path, tooling)
+            if config is None or now is None:
                 continue
-            old = configs[path].parse(entry["before"] or "")
-            after = configs[path].render(now, {key: old.get(key) for key in entry.get("keys", ())})
-        found.append(FileChange(path, now, after, entry.get("mode"), ()))
+            old = config.parse(entry["before"] or "")
+            after = config.render(now, {key: old.get(key) for key in entry.get("keys", ())})
+        found.append(FileChange(path, now, after, entry.get("mode"), merged=theirs))
     return found
+
+
+def _left(host: Host, record: Record, found: t.Sequence[FileChange]) -> t.List[str]:
+    return sorted(set(record.load(host)) - {change.path for change in found})
 
 
 def back(host: Host, tooling: Tooling) -> t.Tuple[t.List[FileChange], t.List[str]]:
     """Return what gives back everything from before this collection, and the files that stay because others changed them."""
-    found = _back(host, tooling, ())
-    left = sorted(set(ORIGINALS.load(host)) - {change.path for change in found})
-    return [change for change in found if change.before != change.after], left
+    found = _back(host, ORIGINALS, tooling, ())
+    return [change for change in found if change.before != change.after], _left(host, ORIGINALS, found)  # fmt: skip
+
+
+def take_back(host: Host, tooling: Tooling) -> t.Tuple[t.List[str], t.List[str]]:
+    """Put back what was there before the last change that the kernel has not confirmed, and forget it.
+
+    :return: the paths that were put back, and those that were left alone because others changed them.
+    """
+    found = _back(host, PENDING, tooling, ())
+    left = _left(host, PENDING, found)
+    changed = [change for change in found if change.before != change.after]
+    _replace(host, changed)
+    PENDING.forget(host)
+    _forget_what_is_back(host)
+    return [change.path for change in changed], left
 
 
 def _mode(host: Host, path: str) -> t.Optional[int]:
     try:
-        return os.stat(host.path(path)).st_mode & 0o777
+        return os.stat(host.path(path)).st_mode & 0o7777
     except OSError:
         return None
 
@@ -125,34 +153,52 @@ def write(host: Host, found: t.Sequence[FileChange], final: bool = False) -> Non
     if final:
         PENDING.forget(host)
     elif found:
+        keys = {change.path: change.keys for change in found}
+        merged = [change.path for change in found if change.merged]
         # A sysctl is no matter of the capture kernel, which confirms the rest.
-        PENDING.keep(
-            host,
-            {path: text for path, text in after.items() if not path.startswith(SYSCTL_FOLDER)},
-        )
-        ORIGINALS.keep(host, after, {change.path: change.keys for change in found})
+        pending = {path: text for path, text in after.items() if not path.startswith(SYSCTL_FOLDER)}
+        PENDING.keep(host, pending, keys, merged)
+        ORIGINALS.keep(host, after, keys, merged)
+    _replace(host, found)
+    if final:
+        ORIGINALS.forget(host)
+    else:
+        _forget_what_is_back(host)
+
+
+def _replace(host: Host, found: t.Sequence[FileChange]) -> None:
+    units = [change for change in found if change.path.startswith(UNITS)]
+    for change in units:
+        if change.after is None and change.path.endswith(".service"):
+            # Its link among the wanted ones would dangle, and start it again should it come back.
+            host.ask(["systemctl", "disable", os.path.basename(change.path)], timeout=60)
     for change in found:
         if change.after is None:
             host.remove(change.path)
-            continue
-        host.write(change.path, change.after, change.mode or 0o644)
-        if change.mode is not None:
-            os.chmod(host.path(change.path), change.mode)
+        else:
+            host.write(change.path, change.after, change.mode or 0o644, change.mode is None)
     for change in found:
         if change.after is None:
             _prune(host, os.path.dirname(change.path))
-    kept = ORIGINALS.load(host)
-    ORIGINALS.forget(
-        host,
-        None if final else [path for path, text in after.items() if text == kept[path]["before"]],
-    )
-    if any(path.startswith(UNITS) for path in after):
+    if units:
         host.ask(["systemctl", "daemon-reload"], timeout=60)
+
+
+def _forget_what_is_back(host: Host) -> None:
+    """Forget the originals of files that are as they were."""
+    same = [
+        path
+        for path, entry in ORIGINALS.load(host).items()
+        if host.read(path) == entry["before"]
+        and (entry["before"] is None or _mode(host, path) == entry["mode"])
+    ]
+    if same:
+        ORIGINALS.forget(host, same)
 
 
 def _prune(host: Host, folder: str) -> None:
     """Remove a folder of ours that has become empty, and the one that it is in."""
-    while "kdump-fleet" in folder:
+    while "kdump-fleet" in folder or folder.endswith(".service.d"):
         try:
             os.rmdir(host.path(folder))
         except OSError:
@@ -170,38 +216,53 @@ class SysctlChange(t.NamedTuple):
 
 
 def sysctl_changes(host: Host, wanted: t.Mapping[str, str]) -> t.List[SysctlChange]:
-    """Return what sets these; those of an earlier run that are not among them get the value from before."""
+    """Return what sets these; those of an earlier run that are not among them get the value from before.
+
+    :raises SettingsError: the kernel has no such setting.
+    """
     given_up = {name: value for name, value in SYSCTLS.load(host).items() if name not in wanted}
     found = []
     for name, value in {**wanted, **given_up}.items():
         now = host.read_word(_place(name))
+        if now is None and name in wanted:
+            raise SettingsError(
+                f"sysctls: {name} is no setting of this host's kernel; take it out for this host"
+            )
         if now is not None and (now != value or name in given_up):
             found.append(SysctlChange(name, now, value))
     return found
 
 
 def set_sysctls(host: Host, found: t.Sequence[SysctlChange], wanted: t.Mapping[str, str]) -> None:
-    """Set them now.
+    """Set them now; all of them, or none.
 
-    :raises CommandError: the kernel does not take one.
+    :raises SettingsError: the kernel does not take one, and the others are as they were.
     """
     if not found:
         return
+    known = SYSCTLS.load(host)
     SYSCTLS.keep(host, {change.name: change.before for change in found})
-    for change in found:
-        try:
-            with open(host.path(_place(change.name)), "w", encoding="utf-8") as handle:
-                handle.write(change.after + "\n")
-            # Without a detector, the kernel takes a value for kernel.nmi_watchdog and ignores it.
-            taken = host.read_word(_place(change.name)) == change.after
-            reason = "" if taken else "it ignores the value"
-        except OSError as exc:
-            reason = exc.strerror or str(exc)
+    for index, change in enumerate(found):
+        reason = _set(host, change.name, change.after)
         if reason:
+            for done in found[: index + 1]:
+                _set(host, done.name, done.before)
+            SYSCTLS.forget(host, [each.name for each in found if each.name not in known])
             raise SettingsError(
                 f"sysctls: the kernel does not take {change.name} = {change.after} ({reason}); take it out for this host"
             )
     SYSCTLS.forget(host, [change.name for change in found if change.name not in wanted])
+
+
+def _set(host: Host, name: str, value: str) -> str:
+    """Set one; return why the kernel does not take it, or ''."""
+    try:
+        with open(host.path(_place(name)), "w", encoding="utf-8") as handle:
+            handle.write(value + "\n")
+    except OSError as exc:
+        return exc.strerror or str(exc)
+    # Without a detector, the kernel takes a value for kernel.nmi_watchdog and ignores it.
+    return "" if host.read_word(_place(name)) == value else "it ignores the value"
 
 
 def _place(name: str) -> str:

@@ -103,10 +103,11 @@ class Host:
             return None
         return result.stdout.strip() if result.code in ok_codes else None
 
-    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+    def write(self, path: str, text: str, mode: int = 0o644, keep_mode: bool = True) -> None:
         """Replace a file atomically. An existing file keeps its owner, mode and security label.
 
         :param mode: of a new file.
+        :param keep_mode: False gives an existing file that mode too, before it has the text.
         :raises OSError: nothing was changed.
         """
         # A link's target is replaced, not the link: an administrator put it there.
@@ -127,7 +128,7 @@ class Host:
                 shutil.copystat(target, temporary)
                 os.utime(temporary)
                 os.chown(temporary, before.st_uid, before.st_gid)
-            else:
+            if not keep_mode or not os.path.exists(target):
                 os.chmod(temporary, mode)
             os.replace(temporary, target)
         except BaseException:

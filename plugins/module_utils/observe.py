@@ -11,7 +11,12 @@ import re
 import stat
 import typing as t
 
-from ansible_collections.kdump.fleet.plugins.module_utils import configuration, packages, panic
+from ansible_collections.kdump.fleet.plugins.module_utils import (
+    configuration,
+    deploy,
+    packages,
+    panic,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import Argument
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
     BootLoaderError,
@@ -37,7 +42,9 @@ from ansible_collections.kdump.fleet.plugins.module_utils.records import (
 from ansible_collections.kdump.fleet.plugins.module_utils.records import (
     ORIGINALS,
     PENDING,
+    Entry,
     fingerprint,
+    others,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.records import (
     SYSCTLS as SYSCTLS_BEFORE,
@@ -392,7 +399,7 @@ def _tooling(host: Host, tooling: t.Optional[Tooling], facts: Facts) -> Facts:
                 }
             ),
         ),
-        files=_files(host, [*originals, *tooling.own_files(), panic.DROPIN]),
+        files=_files(host, tooling, originals),
         initrd=dict(initrd._asdict()),
         next_initrd=dict(tooling.initrd(host, tooling.kernel(settings, following))._asdict()),
         obstacles=tooling.obstacles(host),
@@ -413,14 +420,22 @@ def _shown(tooling: Tooling, settings: t.Mapping[str, str]) -> t.Dict[str, str]:
     return {key: tooling.file_of(key).masked(key, value) for key, value in settings.items()}
 
 
-def _files(host: Host, paths: t.Iterable[str]) -> t.Dict[str, Facts]:
-    """Return what the collection's own files on the host are recognised by."""
+def _files(host: Host, tooling: Tooling, originals: t.Mapping[str, Entry]) -> t.Dict[str, Facts]:
+    """Return what the collection's own files on the host are recognised by.
+
+    ``edited`` says that somebody else has changed it since, ``stays`` that nothing would take it away.
+    """
+    returning = {change.path for change in deploy.back(host, tooling)[0]}
     result = {}
-    for path in sorted(set(paths)):
+    for path in sorted({*originals, *tooling.own_files(), panic.DROPIN}):
         text = host.read(path)
         if text is not None:
-            mode = os.stat(host.path(path)).st_mode & 0o777
-            result[path] = {"fingerprint": fingerprint(text), "mode": mode}
+            result[path] = {
+                "fingerprint": fingerprint(text),
+                "mode": os.stat(host.path(path)).st_mode & 0o7777,
+                "edited": path in originals and others(originals[path], text),
+                "stays": path in originals and path not in returning,
+            }
     return result
 
 

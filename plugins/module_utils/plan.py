@@ -240,6 +240,7 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
         warnings=[
             *config.warnings,
             *rules.warnings(wanted, tooling.name),
+            *_edited(facts, files),
             *policy.warnings,
             *panic.overridden(facts["sysctl_files"], policy.sysctls),
         ],
@@ -405,10 +406,19 @@ def _changes(
     for path, file in files.items():
         if path != panic.DROPIN and _differs(tooling["files"].get(path), file):
             found.append(f"not as this release writes it: {path}")
-    for path in tooling["files"]:
-        if path not in files and path not in texts and path != panic.DROPIN:
+    for path, file in tooling["files"].items():
+        if path not in files and path not in texts and path != panic.DROPIN and not file["stays"]:
             found.append(f"no longer asked for: {path}")
     return found
+
+
+def _edited(facts: Facts, files: t.Collection[str]) -> t.List[str]:
+    """Return a warning for every file of ours that nobody asks for any more, and that stays for somebody's sake."""
+    return [
+        f"{path}: was changed since kdump.fleet wrote it, and nobody asks for it any more; it stays, so remove it by hand"
+        for path, file in facts["tooling"]["files"].items()
+        if file["edited"] and file["stays"] and path not in files
+    ]
 
 
 def _differs(found: t.Optional[Facts], file: t.Mapping[str, t.Any]) -> bool:
@@ -433,9 +443,10 @@ def _live(
         return "; ".join(different)
     if given_up:
         return f"no longer asked for: {', '.join(given_up)}"
-    if (panic.DROPIN in files or found) and (
-        panic.DROPIN not in files or _differs(found, files[panic.DROPIN])
-    ):
+    wrong = found is not None and not found["stays"]
+    if panic.DROPIN in files:
+        wrong = _differs(found, files[panic.DROPIN])
+    if wrong:
         return f"{panic.DROPIN} does not say so for the next boot"
     return ""
 

@@ -30,8 +30,8 @@ def fingerprint(text: t.Optional[str]) -> str:
 class Record:
     """Files from before a change, by path.
 
-    Of each: ``before`` (None: there was none) and ``mode``, what ``after`` hashes to, and ``keys``, the settings in it that
-    were ever set.
+    Of each: ``before`` (None: there was none) and ``mode``; ``ours``, what every text that was written over it hashes to;
+    ``keys``, the settings in it that were ever set; and ``edited``, whether somebody else's change is in it.
     """
 
     def __init__(self, name: str) -> None:
@@ -50,16 +50,22 @@ class Record:
         host: Host,
         changes: t.Mapping[str, t.Optional[str]],
         keys: t.Optional[t.Mapping[str, t.Iterable[str]]] = None,
+        merged: t.Collection[str] = (),
     ) -> None:
         """Keep what files hold that are about to change; what is kept of a file already stays.
 
         :param changes: what each file will hold, by path; None: it will be removed.
         :param keys: the settings that are about to be set, by path.
+        :param merged: the paths of files in which everything else stays, and so the changes of others.
         """
         kept = self.load(host)
         for path, after in changes.items():
-            entry = kept.setdefault(path, {"before": host.read(path), "mode": _mode(host, path)})
-            entry["after"] = fingerprint(after)
+            now = host.read(path)
+            entry = kept.setdefault(
+                path, {"before": now, "mode": _mode(host, path), "ours": [], "edited": False}
+            )
+            entry["edited"] = path in merged and others(entry, now)
+            entry["ours"] = list(dict.fromkeys([*entry["ours"], fingerprint(after)]))
             entry["keys"] = sorted({*entry.get("keys", ()), *(keys or {}).get(path, ())})
         self._store(host, kept)
 
@@ -79,29 +85,15 @@ class Record:
         else:
             host.remove(self.path)
 
-    def restore(
-        self, host: Host, paths: t.Optional[t.Sequence[str]] = None
-    ) -> t.Tuple[t.List[str], t.List[str]]:
-        """Put back what is kept, but not over a file that somebody else has changed since, and forget it.
 
-        :param paths: of these files alone.
-        :return: the paths that were put back, and those that were left alone.
-        """
-        restored, left = [], []
-        kept = {
-            path: entry for path, entry in self.load(host).items() if paths is None or path in paths
-        }
-        for path, entry in sorted(kept.items()):
-            if fingerprint(host.read(path)) != entry["after"]:
-                left.append(path)
-            elif entry["before"] is None:
-                host.remove(path)
-                restored.append(path)
-            else:
-                host.write(path, entry["before"], entry.get("mode") or 0o600)
-                restored.append(path)
-        self.forget(host, list(kept))
-        return restored, left
+def others(entry: Entry, now: t.Optional[str]) -> bool:
+    """Say whether a file that is kept holds what somebody else has changed since.
+
+    A run that was cut off before it wrote leaves what an earlier one wrote, or what was there before.
+    """
+    if now == entry["before"]:
+        return False
+    return bool(entry["edited"]) or fingerprint(now) not in entry["ours"]
 
 
 PENDING = Record("pending.json")

@@ -94,7 +94,9 @@ class Wanted(t.NamedTuple):
     auto_reset_crashkernel: t.Optional[bool] = None
     # The tooling's own settings, and what becomes of the rest of its files.
     options: t.Mapping[str, t.Any] = {}
-    kdump_tools: t.Mapping[str, t.Any] = {}  # those of kdump-tools alone, as linux-system-roles has them
+    kdump_tools: t.Mapping[
+        str, t.Any
+    ] = {}  # those of kdump-tools alone, as linux-system-roles has them
     exclusive: bool = False
     # When the kernel panics.
     panic_on: t.Sequence[str] = ("oops",)

@@ -105,6 +105,7 @@ tooling:
 """
 
 import os
+import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -115,7 +116,10 @@ from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.observe import os_release
 from ansible_collections.kdump.fleet.plugins.module_utils.runner import CommandError, SystemRunner
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import SECRET_RULE, Tooling
-from ansible_collections.kdump.fleet.plugins.module_utils.tooling.registry import detect
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.registry import (
+    config_file,
+    detect,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.wanted import OwnFile
 
 
@@ -158,19 +162,43 @@ def files_of(
             raise SettingsError(
                 f"files: {path!r} must be an absolute path with 'content' and 'mode'"
             )
-        mode = file.get("mode", 0o644)
-        result[path] = OwnFile(
-            str(file["content"]), int(mode, 8) if isinstance(mode, str) else int(mode)
-        )
+        result[path] = OwnFile(str(file["content"]), _mode(path, file.get("mode", 0o644)))
     return result
+
+
+def _mode(path: str, given: t.Any) -> int:
+    """Return a file's mode as a number.
+
+    :raises SettingsError: it is none.
+    """
+    try:
+        mode = int(given, 8) if isinstance(given, str) else int(given)
+    except (TypeError, ValueError):
+        mode = -1
+    if not 0 <= mode <= 0o777 or isinstance(given, bool):
+        raise SettingsError(
+            f"files: {path}: mode {given!r} must be an octal number in quotes, from '0000' to '0777'"
+        )
+    return mode
+
+
+def sysctls_of(given: t.Optional[t.Mapping[str, t.Any]]) -> t.Optional[t.Dict[str, str]]:
+    """Return the kernel settings as text; None where nobody asks.
+
+    :raises SettingsError: one of them is none.
+    """
+    for name, value in (given or {}).items():
+        if not isinstance(value, (str, int)) or isinstance(value, bool):
+            raise SettingsError(f"sysctls: {name} must be a string or a number; put it in quotes")
+        if not re.match(r"[a-z0-9_-]+(\.[A-Za-z0-9_-]+)+\Z", name):
+            raise SettingsError(f"sysctls: {name!r} must be a name such as 'kernel.panic'")
+    return None if given is None else {name: str(value) for name, value in given.items()}
 
 
 def shown(tooling: Tooling, change: deploy.FileChange) -> t.Dict[str, str]:
     """Return a change as Ansible shows it with --diff."""
-    redact = tooling.config_files[0].redact
-    for file in tooling.config_files:
-        if file.path == change.path:
-            redact = file.redact
+    # An earlier run may have been for another tooling; of a file that none of them knows, the main one's secrets go.
+    redact = (config_file(change.path, tooling) or tooling.config_files[0]).redact
     return {
         "before_header": change.path,
         "after_header": change.path,
@@ -183,7 +211,7 @@ def run(module: AnsibleModule, host: Host, tooling: Tooling) -> t.Dict[str, t.An
     """Do what the parameters say, and return the module's result."""
     params = module.params
     final = params["state"] == "absent"
-    sysctls = {} if final else params["sysctls"]
+    sysctls = {} if final else sysctls_of(params["sysctls"])
     if final:
         changes, left = deploy.back(host, tooling)
         for path in left:
@@ -195,9 +223,10 @@ def run(module: AnsibleModule, host: Host, tooling: Tooling) -> t.Dict[str, t.An
         changes = deploy.changes(host, tooling, settings, files, params["exclusive"])
     live = [] if sysctls is None else deploy.sysctl_changes(host, sysctls)
     if not module.check_mode:
+        # Only these can be refused still.
+        deploy.set_sysctls(host, live, sysctls or {})
         if changes or final:
             deploy.write(host, changes, final)
-        deploy.set_sysctls(host, live, sysctls or {})
     lines = [
         {
             "before": f"{change.name} = {change.before}\n",

@@ -93,9 +93,7 @@ def test_an_inventory_for_linux_system_roles_on_ubuntu_works_as_it_is(light: Lig
     light.write("/var/lib/kdump/vmlinuz", "kernel\n")
     light.write("/var/lib/kdump/initrd.img", "initrd\n")
     written = inventory["kdump_kdump_tools"].items()  # type: ignore[union-attr]
-    light.write(
-        "/etc/default/kdump-tools", "".join(f"{key} = {value}\n" for key, value in written)
-    )
+    light.write("/etc/default/kdump-tools", "".join(f"{key} = {value}\n" for key, value in written))
     play = light.role(inventory)
     assert play.code == 0, play.output
     assert light.read("/etc/default/kdump-tools") == "".join(

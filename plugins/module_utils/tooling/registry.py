@@ -9,7 +9,7 @@
 import typing as t
 
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
-from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import Tooling
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import ConfigFile, Tooling
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_tools import KdumpTools
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdumpctl import Kdumpctl
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kexec import Kexec
@@ -24,6 +24,18 @@ def by_name(name: str) -> t.Optional[Tooling]:
     for tooling in TOOLINGS:
         if tooling.name == name:
             return tooling
+    return None
+
+
+def config_file(path: str, tooling: t.Optional[Tooling] = None) -> t.Optional[ConfigFile]:
+    """Return what knows a configuration file by its path, or None.
+
+    :param tooling: whose file it is if more than one has that path.
+    """
+    for each in (*((tooling,) if tooling else ()), *TOOLINGS):
+        for file in each.config_files:
+            if file.path == path:
+                return file
     return None
 
 

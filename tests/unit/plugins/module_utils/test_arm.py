@@ -172,11 +172,11 @@ def test_an_initrd_that_does_not_load_is_taken_back(debian: FakeHost) -> None:
 
 def test_an_edit_by_somebody_else_is_not_taken_back(debian: FakeHost) -> None:
     replaced(debian, "old", "new")
-    debian.put(CONF, "edited by hand")
+    debian.put(CONF, "# edited by hand\n")
     debian.runner.does("kdump-config", "reload", action=lambda: debian.put(LOADED, "0\n"))
     with pytest.raises(arm.ArmError):
         carry_out(debian)
-    assert debian.read(CONF) == "edited by hand"
+    assert debian.read(CONF) == "# edited by hand\n"
 
 
 def test_a_full_disk_is_told_like_any_other_failure(

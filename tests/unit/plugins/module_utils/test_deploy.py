@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+import contextlib
 import os
 import typing as t
 
@@ -9,8 +10,13 @@ import pytest
 
 from ansible_collections.kdump.fleet.plugins.module_utils import deploy
 from ansible_collections.kdump.fleet.plugins.module_utils.configuration import SettingsError
-from ansible_collections.kdump.fleet.plugins.module_utils.records import ORIGINALS, PENDING
+from ansible_collections.kdump.fleet.plugins.module_utils.records import (
+    ORIGINALS,
+    PENDING,
+    SYSCTLS,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_tools import KdumpTools
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kexec import Kexec
 from ansible_collections.kdump.fleet.plugins.module_utils.wanted import OwnFile
 from ansible_collections.kdump.fleet.tests.unit.plugins.conftest import FakeHost
 
@@ -92,11 +98,95 @@ def test_what_the_capture_kernel_does_not_confirm_is_taken_back(host: FakeHost) 
     carry_out(
         host, {"USE_KDUMP": "1"}, {HOOK: OwnFile("#!/bin/sh\n", 0o755), SYSCTL: OwnFile("a = 1\n")}
     )
-    restored, left = PENDING.restore(host)
+    restored, left = deploy.take_back(host, TOOLING)
     assert CONF in restored and HOOK in restored and left == []
     # The panic policy has nothing to do with it.
     assert SYSCTL not in restored and host.exists(SYSCTL)
     assert host.read(CONF) == "USE_KDUMP=0\n"
+
+
+def test_what_was_there_comes_back_with_its_mode(host: FakeHost) -> None:
+    host.put(HOOK, "#!/bin/sh\n# token\n")
+    os.chmod(host.path(HOOK), 0o700)
+    carry_out(host, {}, {HOOK: OwnFile("#!/bin/sh\n", 0o755)})
+    assert os.stat(host.path(HOOK)).st_mode & 0o777 == 0o755
+    deploy.take_back(host, TOOLING)
+    assert os.stat(host.path(HOOK)).st_mode & 0o777 == 0o700
+    assert HOOK not in ORIGINALS.load(host)
+
+
+def test_what_others_edit_between_two_runs_stays(host: FakeHost) -> None:
+    host.put(CONF, "USE_KDUMP=0\n")
+    carry_out(host, {"USE_KDUMP": "1"})
+    host.put(CONF, (host.read(CONF) or "") + "HOSTTAG=hostname\n")
+    carry_out(host, {"USE_KDUMP": "1", "KDUMP_NUM_DUMPS": "3"})
+    assert give_back(host) == []
+    assert host.read(CONF) == 'USE_KDUMP="0"\nHOSTTAG=hostname\n'
+
+
+def test_what_others_edit_stays_when_the_change_is_not_confirmed(host: FakeHost) -> None:
+    host.put(CONF, "USE_KDUMP=0\n")
+    carry_out(host, {"USE_KDUMP": "1"})
+    host.put(CONF, (host.read(CONF) or "") + "HOSTTAG=hostname\n")
+    carry_out(host, {"USE_KDUMP": "1", "KDUMP_NUM_DUMPS": "3"})
+    assert deploy.take_back(host, TOOLING)[1] == []
+    assert host.read(CONF) == 'USE_KDUMP="0"\nHOSTTAG=hostname\n'
+
+
+def test_a_package_that_replaces_the_file_between_two_runs_keeps_its_own(host: FakeHost) -> None:
+    host.put(CONF, "# 1.8\nUSE_KDUMP=0\n")
+    carry_out(host, {"USE_KDUMP": "1"})
+    host.put(CONF, "# 1.10\nUSE_KDUMP=0\nSSH_KEY=/new\n")
+    carry_out(host, {"USE_KDUMP": "1"})
+    give_back(host)
+    assert host.read(CONF) == '# 1.10\nUSE_KDUMP="0"\nSSH_KEY=/new\n'
+
+
+class Killed(BaseException):
+    """The run is over."""
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+@pytest.mark.parametrize("writes", range(9))
+def test_a_run_that_is_killed_at_any_write_is_taken_back_whole(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch, writes: int, exclusive: bool
+) -> None:
+    text = "# mine\nUSE_KDUMP = 0\nHOSTTAG=ip\n"
+    host.put(CONF, text)
+    carry_out(host, {"USE_KDUMP": "1"}, {HOOK: OwnFile("#!/bin/sh\n# v1\n", 0o755)}, exclusive)
+    real, left = host.write, [writes]
+
+    def write(path: str, *rest: t.Any, **options: t.Any) -> None:
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+        real(path, *rest, **options)
+
+    monkeypatch.setattr(host, "write", write)
+    second = {HOOK: OwnFile("#!/bin/sh\n# v2\n", 0o755)}
+    found = deploy.changes(host, TOOLING, {"USE_KDUMP": "1", "KDUMP_NUM_DUMPS": "3"}, second, exclusive)  # fmt: skip
+    with contextlib.suppress(Killed):
+        deploy.write(host, found)
+    monkeypatch.setattr(host, "write", real)
+    assert give_back(host) == []
+    assert host.read(CONF) == text
+    assert not host.exists(HOOK) and not host.exists(ORIGINALS.path)
+
+
+def test_another_tooling_takes_back_the_files_of_the_one_before(host: FakeHost) -> None:
+    host.put(CONF, "USE_KDUMP=0\n")
+    carry_out(host, {"USE_KDUMP": "1"}, {})
+    host.put(CONF, (host.read(CONF) or "") + "HOSTTAG=hostname\n")
+    found = deploy.changes(host, Kexec(), {"DUMP_PATH": "/srv"}, {}, False)
+    deploy.write(host, found)
+    assert host.read(CONF) == 'USE_KDUMP="0"\nHOSTTAG=hostname\n'
+    assert deploy.changes(host, Kexec(), {"DUMP_PATH": "/srv"}, {}, False) == []
+    # And its unit goes with its link.
+    host.runner.answer("systemctl", "disable", "kdump-fleet.service")
+    carry_out(host, {"USE_KDUMP": "1"}, {})
+    assert ("systemctl", "disable", "kdump-fleet.service") in host.runner.started
+    give_back(host)
+    assert host.read(CONF) == 'USE_KDUMP="0"\nHOSTTAG=hostname\n'
 
 
 def test_another_mode_is_a_change(host: FakeHost) -> None:
@@ -165,7 +255,17 @@ def test_a_value_that_the_kernel_ignores_is_no_success(
     host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.put("/proc/sys/kernel/nmi_watchdog", "0\n")
-    monkeypatch.setattr(host, "read_word", lambda _path: "0")
-    found = deploy.sysctl_changes(host, {"kernel.nmi_watchdog": "1"})
+    read = host.read_word
+    monkeypatch.setattr(host, "read_word", lambda path: "0" if "nmi" in path else read(path))
+    host.put("/proc/sys/kernel/panic", "0\n")
+    wanted = {"kernel.panic": "10", "kernel.nmi_watchdog": "1"}
+    found = deploy.sysctl_changes(host, wanted)
     with pytest.raises(SettingsError, match="does not take kernel.nmi_watchdog = 1"):
-        deploy.set_sysctls(host, found, {"kernel.nmi_watchdog": "1"})
+        deploy.set_sysctls(host, found, wanted)
+    # All of them, or none.
+    assert host.read("/proc/sys/kernel/panic") == "0\n" and not host.exists(SYSCTLS.path)
+
+
+def test_a_setting_that_the_kernel_does_not_have_is_refused(host: FakeHost) -> None:
+    with pytest.raises(SettingsError, match="kernel.no_such is no setting"):
+        deploy.sysctl_changes(host, {"kernel.no_such": "1"})

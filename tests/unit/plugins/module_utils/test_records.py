@@ -4,47 +4,35 @@
 
 import os
 
-from ansible_collections.kdump.fleet.plugins.module_utils.records import PENDING, SYSCTLS
+from ansible_collections.kdump.fleet.plugins.module_utils.records import (
+    PENDING,
+    SYSCTLS,
+    others,
+)
 from ansible_collections.kdump.fleet.tests.unit.plugins.conftest import FakeHost
 
 
-def test_what_was_there_first_comes_back(host: FakeHost) -> None:
-    host.put("/etc/a", "one")
-    os.chmod(host.path("/etc/a"), 0o640)
-    PENDING.keep(host, {"/etc/a": "two", "/etc/b": "new"})
-    host.put("/etc/a", "two")
-    PENDING.keep(host, {"/etc/a": "three"})
-    host.put("/etc/a", "three")
-    host.put("/etc/b", "new")
-    assert PENDING.restore(host) == (["/etc/a", "/etc/b"], [])
-    assert host.read("/etc/a") == "one"
-    assert not host.exists("/etc/b")
-    assert not host.exists(PENDING.path)
-
-
-def test_a_file_that_was_deleted_comes_back_with_its_mode(host: FakeHost) -> None:
-    host.put("/etc/a", "one")
-    os.chmod(host.path("/etc/a"), 0o640)
-    PENDING.keep(host, {"/etc/a": None})
-    os.unlink(host.path("/etc/a"))
-    PENDING.restore(host)
-    assert os.stat(host.path("/etc/a")).st_mode & 0o777 == 0o640
-
-
-def test_what_somebody_else_has_changed_since_is_left_alone(host: FakeHost) -> None:
+def test_whose_a_text_is(host: FakeHost) -> None:
     host.put("/etc/a", "one")
     PENDING.keep(host, {"/etc/a": "two"})
-    host.put("/etc/a", "by hand")
-    assert PENDING.restore(host) == ([], ["/etc/a"])
-    assert host.read("/etc/a") == "by hand"
+    # A run that was cut off before it wrote.
+    PENDING.keep(host, {"/etc/a": "three"}, merged=["/etc/a"])
+    entry = PENDING.load(host)["/etc/a"]
+    assert [others(entry, text) for text in ("one", "two", "three", "four", None)] == [
+        *(False, False, False),
+        *(True, True),
+    ]
 
 
-def test_only_some_are_restored(host: FakeHost) -> None:
-    PENDING.keep(host, {"/etc/a": "new", "/etc/b": "new"})
-    host.put("/etc/a", "new")
-    host.put("/etc/b", "new")
-    assert PENDING.restore(host, ["/etc/a"]) == (["/etc/a"], [])
-    assert list(PENDING.load(host)) == ["/etc/b"]
+def test_what_others_changed_between_two_runs_is_remembered(host: FakeHost) -> None:
+    host.put("/etc/a", "one")
+    PENDING.keep(host, {"/etc/a": "two"}, merged=["/etc/a"])
+    host.put("/etc/a", "two and theirs")
+    PENDING.keep(host, {"/etc/a": "three and theirs"}, merged=["/etc/a"])
+    assert others(PENDING.load(host)["/etc/a"], "three and theirs")
+    # A file that is written whole holds nothing of others.
+    PENDING.keep(host, {"/etc/a": "four"})
+    assert not others(PENDING.load(host)["/etc/a"], "four")
 
 
 def test_it_is_for_root_alone(host: FakeHost) -> None:
