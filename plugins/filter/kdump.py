@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.kdump.fleet.plugins.module_utils import crashkernel_fleet, plan
 from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import (
@@ -147,13 +149,47 @@ def _wanted(name: str, given: t.Any) -> Wanted:
 
 
 def _typed(key: str, value: t.Any, hint: t.Any) -> t.Any:
-    kinds = t.get_args(hint) or (hint,)
-    if int in kinds and not isinstance(value, bool):
+    """Return a variable's value as the type that its field has.
+
+    The role's argument specification checks the variables and does not convert them: 'no' from -e is still text.
+    """
+    origin = t.get_origin(hint)
+    kinds = t.get_args(hint) if origin is t.Union else (hint,)
+    if origin is Sequence:
+        return _list(key, value, t.get_args(hint)[0])
+    if any(t.get_origin(kind) is Mapping for kind in kinds):
+        if not isinstance(value, Mapping):
+            raise AnsibleFilterError(f"kdump_{key}: {value!r} must be a dictionary")
+        return value
+    if bool in kinds:
         try:
-            return int(value)
+            return boolean(value)
+        except TypeError as exc:
+            raise AnsibleFilterError(f"kdump_{key}: {value!r} must be true or false") from exc
+    if int in kinds:
+        try:
+            return int("x" if isinstance(value, bool) else value)
         except (TypeError, ValueError) as exc:
             raise AnsibleFilterError(f"kdump_{key}: {value!r} must be a whole number") from exc
-    return str(value) if str in kinds and not isinstance(value, (t.Mapping, list, tuple)) else value
+    if isinstance(value, (Mapping, list, tuple)):
+        raise AnsibleFilterError(f"kdump_{key}: {value!r} must be a string")
+    if isinstance(value, bool) and key == "fadump":
+        # YAML's word for it without quotes.
+        return "on" if value else "off"
+    return str(value)
+
+
+def _list(key: str, value: t.Any, kind: t.Any) -> list[t.Any]:
+    """Return a list as Ansible's own argument specifications read it: a string is split at its commas."""
+    if isinstance(value, (str, int)) and not isinstance(value, bool):
+        value = [part.strip() for part in str(value).split(",")]
+    wrong = dict if kind is str else str
+    if not isinstance(value, (list, tuple)) or any(
+        isinstance(each, (wrong, bool, type(None))) for each in value
+    ):
+        what = "strings" if kind is str else "dictionaries"
+        raise AnsibleFilterError(f"kdump_{key}: {value!r} must be a list of {what}")
+    return [str(each) if kind is str else each for each in value]
 
 
 class FilterModule:

@@ -13,7 +13,7 @@ import re
 import typing as t
 
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
-    REDACTED,
+    SECRET,
     ConfigFile,
     Tooling,
 )
@@ -55,7 +55,10 @@ def edited(
 
 def _secrets_alone(file: ConfigFile, text: str) -> str:
     """Return the header and the lines that facts do not show: the plan knows that they are there, and no more."""
-    kept = [line for line in text.split("\n") if line == REDACTED or file.redact(line) != line]
+    shown = file.redact(text).split("\n")
+    kept = [
+        line for line, without in zip(text.split("\n"), shown) if SECRET in line or without != line
+    ]
     return HEADER + "".join(line + "\n" for line in kept)
 
 

@@ -252,6 +252,9 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
         sysctls=policy.sysctls,
         arguments=_arguments(facts, {**config.arguments, **policy.arguments}),
     )
+    # Of a value that is refused, the text around it would only be refused once more.
+    if result["errors"]:
+        return result
     try:
         texts = configuration.edited(
             tooling,

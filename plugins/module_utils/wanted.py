@@ -149,6 +149,11 @@ def target_problems(wanted: Wanted) -> t.List[str]:
         return [
             f"kdump_target: needs a location, such as {'kdump@server' if kind == 'ssh' else '/dev/vdb'}"
         ]
+    if re.match(r"(?:[a-z]+://)?[^@/]*:[^@/]*@", location):
+        return [
+            "kdump_target: location has a password, which would show in logs; leave it out, and write what the tooling needs "
+            "into its file on the host, where it stays"
+        ]
     if not re.match(r"[^\s#\"'\\$`]+\Z", location):
         return [
             f"kdump_target: location {location!r} may hold no blanks, quotes or any of # $ ` and backslash"
@@ -236,7 +241,7 @@ HOOK_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 
 def interpreter(content: str) -> str:
     """Return the program that a script's first line names, or ''."""
-    match = re.match(r"#!\s*(/\S+)", content)
+    match = re.match(r"#![ \t]*(/\S+)", content)
     return match.group(1) if match else ""
 
 
@@ -258,6 +263,11 @@ def hook_problems(wanted: Wanted) -> t.List[str]:
                 )
             elif name in seen:
                 problems.append(f"{variable}: name {name!r} is there twice; give each its own")
+            elif "\r" in content:
+                # The kernel would look for an interpreter whose name ends with it.
+                problems.append(
+                    f"{variable}: {name} has carriage returns, with which no script runs; save it with Unix line ends"
+                )
             elif not content.strip():
                 problems.append(f"{variable}: {name} is empty; give it 'content'")
             elif not interpreter(content):
@@ -355,6 +365,25 @@ def problems(wanted: Wanted) -> t.List[str]:
         if not re.match(r"[A-Za-z0-9_-]+\Z", name)
     ]
     found += [
+        f"kdump_fence_nodes: {node!r} must be the name or the address of a node, such as 'node2'"
+        for node in wanted.fence_nodes
+        if not re.match(r"[A-Za-z0-9][A-Za-z0-9.:_-]*\Z", node)
+    ]
+    if wanted.fence_args and not re.match(r"[A-Za-z0-9_@%+=:,./ -]*\Z", wanted.fence_args):
+        found.append(
+            f"kdump_fence_args: {wanted.fence_args!r} may hold only letters, digits, blanks and _ @ % + = : , . / -"
+        )
+    if wanted.fence_args and not wanted.fence_nodes:
+        found.append(
+            "kdump_fence_args: says how to tell nodes, and there are no kdump_fence_nodes; set both, or none"
+        )
+    if wanted.kernel_version and not re.match(
+        r"[A-Za-z0-9][A-Za-z0-9_.+~-]*\Z", wanted.kernel_version
+    ):
+        found.append(
+            f"kdump_kernel_version: {wanted.kernel_version!r} must be the release of a kernel, as 'uname -r' says it"
+        )
+    found += [
         f"kdump_commandline_remove: {name!r} must be the name of a kernel argument, such as 'quiet'"
         for name in wanted.commandline_remove
         if not re.match(r"[A-Za-z0-9_.-]+=?\Z", name)
@@ -409,7 +438,8 @@ def _path_problems(wanted: Wanted) -> t.List[str]:
             f"kdump_path: {wanted.path!r} must be an absolute path of letters, digits and _ @ % + = : , . / - "
             "alone and without '..', such as /var/crash"
         ]
-    if wanted.target is None and os.path.normpath(wanted.path) in SHARED_FOLDERS:
+    # normpath keeps two slashes at the beginning.
+    if wanted.target is None and os.path.normpath("/" + wanted.path.lstrip("/")) in SHARED_FOLDERS:
         return [
             f"kdump_path: {wanted.path!r} belongs to the whole host, and a folder for dumps is closed to everybody "
             "but root; use a folder of its own, such as /var/crash"

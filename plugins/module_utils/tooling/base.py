@@ -102,13 +102,32 @@ class ConfigFile(metaclass=abc.ABCMeta):
     def redact(self, text: str) -> str:
         """Return a configuration without its secrets, to be shown; of comments too."""
         shown = []
-        hidden = continued = False
+        hidden = False
+        value = ""  # what began with a secret and goes on
         for line in text.split("\n"):
-            # A line that goes on in the next takes its secret there.
-            hidden = any(key in line for key in self.secrets) or (hidden and continued)
-            continued = line.endswith("\\")
+            if any(key in line for key in self.secrets):
+                hidden, value = True, ""
+            value += line
             shown.append(REDACTED if hidden else line)
+            # It goes on behind a backslash, and as long as a quote is open.
+            hidden = hidden and (line.endswith("\\") or _open_quote(value))
         return "\n".join(shown)
+
+
+def _open_quote(text: str) -> bool:
+    """Say whether a quote is open at the end of a shell's text."""
+    quote = ""
+    skip = False
+    for letter in text:
+        if skip:
+            skip = False
+        elif letter == "\\" and quote != "'":
+            skip = True
+        elif quote:
+            quote = "" if letter == quote else quote
+        elif letter in "\"'":
+            quote = letter
+    return bool(quote)
 
 
 class Tooling(metaclass=abc.ABCMeta):

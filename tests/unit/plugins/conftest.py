@@ -4,6 +4,8 @@
 
 """Shared by the unit tests: a host made of a folder and a table of answers."""
 
+import gzip
+import io
 import os
 import typing as t
 
@@ -68,6 +70,14 @@ class FakeHost(Host):
             handle.write(text)
         if mtime is not None:
             os.utime(target, (mtime, mtime))
+
+
+def gzipped(data: bytes) -> bytes:
+    """Do as gzip.compress, with no time in it: pytest-xdist compares the names of tests, which have the data in them."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as stream:
+        stream.write(data)
+    return buffer.getvalue()
 
 
 @pytest.fixture(autouse=True)

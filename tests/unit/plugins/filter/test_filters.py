@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+import re
 import typing as t
 
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.kdump.fleet.plugins.filter.kdump import FilterModule
+from ansible_collections.kdump.fleet.plugins.filter.kdump import FilterModule, _wanted
 
 G = 1 << 30
 
@@ -66,3 +67,45 @@ REFUSED: t.List[t.Tuple[str, t.List[t.Any], str]] = [
 def test_refused(name: str, arguments: t.List[t.Any], message: str) -> None:
     with pytest.raises(AnsibleFilterError, match=message):
         FILTERS[name](*arguments)
+
+
+TYPED: t.List[t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Any]]] = [
+    # As -e and INI inventories give them; the argument specification checks, and does not convert.
+    ({"early": "no", "exclusive": "false"}, {"early": False, "exclusive": False}),
+    ({"nmi_watchdog": "yes", "auto_reset_crashkernel": "1"}, {"nmi_watchdog": True, "auto_reset_crashkernel": True}),
+    ({"dumps_to_keep": "3", "panic_timeout": "-1"}, {"dumps_to_keep": 3, "panic_timeout": -1}),
+    ({"extra_modules": "nvme"}, {"extra_modules": ["nvme"]}),
+    ({"fence_nodes": "node2, node3"}, {"fence_nodes": ["node2", "node3"]}),
+    ({"extra_modules": [8021]}, {"extra_modules": ["8021"]}),
+    # YAML's words without quotes.
+    ({"fadump": True}, {"fadump": "on"}),
+    ({"fadump": False}, {"fadump": "off"}),
+    ({"kernel_version": 6.12}, {"kernel_version": "6.12"}),
+    # What was templated to nothing.
+    ({"early": "", "target": None, "core_collector": "None"}, {"early": None, "target": None, "core_collector": None}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("given, expected", TYPED)
+def test_variables_get_their_types(given: t.Dict[str, t.Any], expected: t.Dict[str, t.Any]) -> None:
+    wanted = _wanted("test", given)
+    assert {key: getattr(wanted, key) for key in expected} == expected
+
+
+NO_TYPE: t.List[t.Tuple[t.Dict[str, t.Any], str]] = [
+    ({"early": "maybe"}, "kdump_early: 'maybe' must be true or false"),
+    ({"dumps_to_keep": True}, "kdump_dumps_to_keep: True must be a whole number"),
+    ({"dumps_to_keep": "three"}, "kdump_dumps_to_keep: 'three' must be a whole number"),
+    ({"target": "ssh"}, "kdump_target: 'ssh' must be a dictionary"),
+    ({"options": ["a"]}, "kdump_options: ['a'] must be a dictionary"),
+    ({"pre_hooks": "#!/bin/sh"}, "kdump_pre_hooks: ['#!/bin/sh'] must be a list of dictionaries"),
+    ({"extra_bins": [{"a": 1}]}, "kdump_extra_bins: [{'a': 1}] must be a list of strings"),
+    ({"extra_bins": {"a": 1}}, "kdump_extra_bins: {'a': 1} must be a list of strings"),
+    ({"path": ["/a"]}, "kdump_path: ['/a'] must be a string"),
+]
+
+
+@pytest.mark.parametrize("given, message", NO_TYPE)
+def test_what_has_another_type_is_named(given: t.Dict[str, t.Any], message: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=re.escape(message)):
+        _wanted("test", given)

@@ -9,7 +9,12 @@ import typing as t
 import pytest
 
 from ansible_collections.kdump.fleet.plugins.module_utils import deploy
-from ansible_collections.kdump.fleet.plugins.module_utils.configuration import SettingsError
+from ansible_collections.kdump.fleet.plugins.module_utils.configuration import (
+    HEADER,
+    SettingsError,
+    edited,
+    shown_texts,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.records import (
     ORIGINALS,
     PENDING,
@@ -17,7 +22,9 @@ from ansible_collections.kdump.fleet.plugins.module_utils.records import (
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_tools import KdumpTools
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kexec import Kexec
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.suse import Suse
 from ansible_collections.kdump.fleet.plugins.module_utils.wanted import OwnFile
+from ansible_collections.kdump.fleet.plugins.modules.kdump_conf import shown
 from ansible_collections.kdump.fleet.tests.unit.plugins.conftest import FakeHost
 
 TOOLING = KdumpTools()
@@ -221,6 +228,48 @@ def test_exclusive_leaves_what_was_asked_for_and_secrets(
     lines = (host.read(CONF) or "").splitlines(keepends=True)
     assert lines[0].startswith("# Managed by Ansible")
     assert "".join(lines[1:]) == expected
+
+
+SECRET_LINES = [
+    'FTP_PASSWORD="top\ns3cret"\nUSE_KDUMP=1\n',
+    "FTP_PASSWORD='top\ns3cret'\nUSE_KDUMP=1\n",
+    'FTP_PASSWORD="a\\"\ns3cret"\nUSE_KDUMP=1\n',
+    "FTP_PASSWORD=a\\\ns3cret\nUSE_KDUMP=1\n",
+]
+
+
+@pytest.mark.parametrize("text", SECRET_LINES)
+def test_a_secret_that_goes_on_over_lines_is_hidden_whole(text: str) -> None:
+    shown = TOOLING.config_files[0].redact(text)
+    assert "s3cret" not in shown and shown.endswith("\nUSE_KDUMP=1\n")
+
+
+def test_the_plan_keeps_the_secrets_that_the_host_keeps(host: FakeHost) -> None:
+    """The controller sees a setting with its secret masked, and a line without its text."""
+    text = 'FTP_PASSWORD="top\ns3cret"\nUSE_KDUMP=1\nHOSTTAG=ip\n'
+    host.put(CONF, text)
+    carry_out(host, {"USE_KDUMP": "1"}, exclusive=True)
+    now = {CONF: host.read(CONF) or ""}
+    assert "s3cret" in now[CONF] and "HOSTTAG" not in now[CONF]
+    shown = shown_texts(TOOLING, now)
+    assert edited(TOOLING, shown, {"USE_KDUMP": "1"}, None, True) == shown
+
+
+def test_a_masked_url_stays_in_an_exclusive_file() -> None:
+    suse = Suse()
+    path = suse.config_files[0].path
+    text = HEADER + 'KDUMP_SAVEDIR="ftp://u:s3cret@h/d"\n'
+    shown = shown_texts(suse, {path: text})
+    assert "s3cret" not in shown[path]
+    assert edited(suse, shown, {}, None, True) == shown
+
+
+def test_a_diff_has_no_secret_of_the_tooling_from_before(host: FakeHost) -> None:
+    host.put(CONF, "USE_KDUMP=0\nFTP_PASSWORD=s3cret\n")
+    carry_out(host, {"USE_KDUMP": "1"}, {})
+    found = deploy.changes(host, Kexec(), {"DUMP_PATH": "/srv"}, {}, False)
+    assert CONF in [change.path for change in found]
+    assert "s3cret" not in str([shown(Kexec(), change) for change in found])
 
 
 def test_nothing_is_written_that_would_be_misread(host: FakeHost) -> None:

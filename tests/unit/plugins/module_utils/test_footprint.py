@@ -2,7 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-import gzip
 import os
 import shutil
 import typing as t
@@ -11,7 +10,7 @@ import pytest
 
 from ansible_collections.kdump.fleet.plugins.module_utils.footprint import footprint
 from ansible_collections.kdump.fleet.plugins.module_utils.observe import observe
-from ansible_collections.kdump.fleet.tests.unit.plugins.conftest import FakeHost
+from ansible_collections.kdump.fleet.tests.unit.plugins.conftest import FakeHost, gzipped
 
 KERNEL = "6.1.0-2-amd64"
 CONFIG = "/etc/default/kdump-tools"
@@ -56,14 +55,14 @@ EARLY = cpio(b"kernel/x86/microcode/AuthenticAMD.bin", b"m" * 1000) + cpio(b"TRA
 PLAIN = EARLY + b"\0" * (-len(EARLY) % 512)
 NOISE = bytes(range(256)) * 4 + b"x" * 2000
 INITRDS: t.List[t.Tuple[str, bytes, str, t.Optional[int]]] = [
-    ("gzip tells", gzip.compress(NOISE), "gzip", len(NOISE)),
-    ("behind microcode", PLAIN + gzip.compress(NOISE), "gzip", len(PLAIN) + len(NOISE)),
+    ("gzip tells", gzipped(NOISE), "gzip", len(NOISE)),
+    ("behind microcode", PLAIN + gzipped(NOISE), "gzip", len(PLAIN) + len(NOISE)),
     ("plain", PLAIN, "none", len(PLAIN)),
     # A header as zstd writes it for a file: window, then the size in four bytes.
     ("zstd of a file tells", bytes.fromhex("28b52ffd8460008000000000") + b"x" * 9000, "zstd", 0x8000),
     ("zstd of a small one", bytes.fromhex("28b52ffd2064") + b"x" * 90, "zstd", 0x64),
     ("what cannot be is not believed", bytes.fromhex("28b52ffd84600080310100000000") + b"x" * 90, "zstd", None),
-    ("gzip with padding behind it", gzip.compress(NOISE) + b"\0" * 512, "gzip", None),
+    ("gzip with padding behind it", gzipped(NOISE) + b"\0" * 512, "gzip", None),
     ("zstd of a pipe does not", bytes.fromhex("28b52ffd04600080") + b"x" * 90, "zstd", None),
     ("xz does not", b"\xfd7zXZ\x00" + b"x" * 100, "xz", None),
     ("lz4 does not", b"\x02\x21\x4c\x18" + b"x" * 100, "lz4", None),

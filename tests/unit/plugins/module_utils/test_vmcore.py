@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import bz2
-import gzip
 import lzma
 import struct
 import typing as t
@@ -11,6 +10,7 @@ import typing as t
 import pytest
 
 from ansible_collections.kdump.fleet.plugins.module_utils.vmcore import VmcoreError, inspect
+from ansible_collections.kdump.fleet.tests.unit.plugins.conftest import gzipped
 
 BLOCK = 4096
 
@@ -71,10 +71,10 @@ ACCEPTED = [
     (flatten(kdump(), 5000), "kdump-compressed", True, "", "zlib"),
     (elf(), "elf", False, "", ""),
     (flatten(elf()), "elf", True, "", ""),
-    (gzip.compress(flatten(kdump())), "kdump-compressed", True, "gzip", "zlib"),
+    (gzipped(flatten(kdump())), "kdump-compressed", True, "gzip", "zlib"),
     (bz2.compress(flatten(kdump())), "kdump-compressed", True, "bzip2", "zlib"),
     (lzma.compress(flatten(kdump())), "kdump-compressed", True, "xz", "zlib"),
-    (gzip.compress(elf()), "elf", False, "gzip", ""),
+    (gzipped(elf()), "elf", False, "gzip", ""),
 ]
 
 
@@ -105,14 +105,14 @@ REFUSED = [
     (kdump()[: 2 * BLOCK], "fewer than"),
     (kdump()[:-1], "cut off"),
     (kdump()[: 4 * BLOCK + 50], "in its page descriptors"),
-    (gzip.compress(kdump()[:-1]), "cut off"),
+    (gzipped(kdump()[:-1]), "cut off"),
     (b"BZh9garbage" * 20, "bzip2 stream"),
     (flatten(kdump()[: 2 * BLOCK]), "fewer than"),
     (kdump()[:412] + b"\0" * 5000, "no plausible"),
     (elf()[:6000], "cut off"),
     (elf(kind=2), "not a core"),
-    (gzip.compress(FLAT)[:-20], "gzip stream"),
-    (gzip.compress(FLAT[:-16]), "is missing"),
+    (gzipped(FLAT)[:-20], "gzip stream"),
+    (gzipped(FLAT[:-16]), "is missing"),
     (b"\x04\x22\x4d\x18" + b"x" * 100, "lz4"),
 ]
 
