@@ -66,6 +66,10 @@ class Rules(t.NamedTuple):
     params: bool = False  # core_collector goes through makedumpfile --check-params
     bare: bool = False  # core_collector may be makedumpfile without arguments
     makedumpfile: t.Tuple[int, int] = (1, 6)  # release of makedumpfile that belongs to it, at least
+    all_cpus: bool = False  # the capture adds --num-threads to makedumpfile's command itself
+    sysconfig: t.FrozenSet[str] = (
+        frozenset()
+    )  # those of /etc/sysconfig/kdump that not every release reads
     open: bool = False  # newer than what is known here: an unknown option may be right
 
 
@@ -77,14 +81,17 @@ _ACTIONS = {"options": ("failure_action", "final_action")}
 _STRIPPED = {"reader": "stripped"}
 _REWORKED = {"by_line": False, "one_path": False, "duplicates": False, "empty": False}
 _SED = {"reader": "sed", "raw_lookups": False}
+_LOG_LEVELS = ("KDUMP_STDLOGLVL", "KDUMP_SYSLOGLVL", "KDUMP_KMSGLOGLVL")
 
-# Since which release something else holds; options are added to those before. Fedora, and kdump-utils anywhere.
+# Since which release something else holds; options and settings are added to those before. Fedora, and kdump-utils
+# anywhere.
 UPSTREAM: History = (
     ((2, 0, 17, 10), {"one_path": True}),
     ((2, 0, 18, 3), _ACTIONS),
     ((2, 0, 19, 2), _STRIPPED),
     ((2, 0, 20, 11), {"params": True}),
     ((2, 0, 20, 19), _REWORKED),
+    ((2, 0, 20, 20), {"sysconfig": _LOG_LEVELS}),
     ((2, 0, 22, 1), {"backslashes": False, "empty": True}),
     ((2, 0, 22, 8), _SED),
     ((2, 0, 23, 1), {"makedumpfile": (1, 7)}),
@@ -95,6 +102,8 @@ UPSTREAM: History = (
 KDUMP_UTILS: History = (
     *((key, changes) for key, changes in UPSTREAM),
     ((101, 0, 43, 0), {"bare": True}),
+    ((101, 0, 45, 0), {"sysconfig": ("VMCORE_CREATION_NOTIFICATION",)}),
+    ((101, 0, 50, 0), {"all_cpus": True, "sysconfig": ("FADUMP_COMMANDLINE_APPEND",)}),
     ((101, 0, 60, 0), {"reader": "shell", "quotes": True, "options": ("kdump_emergency",)}),
 )
 # RHEL's own packages take changes over at other releases.
@@ -104,12 +113,14 @@ EL8: History = (
     ((2, 0, 19, 4), _STRIPPED),
     ((2, 0, 20, 17), {"params": True}),
     ((2, 0, 20, 35), _REWORKED),
+    ((2, 0, 20, 46), {"sysconfig": _LOG_LEVELS}),  # EL 8.4; in which build before, is not known
     ((2, 0, 20, 47), {"backslashes": False, "empty": True}),
     ((2, 0, 20, 61), {"makedumpfile": (1, 7)}),
 )
 EL9: History = (
     ((2, 0, 0, 0), {**_STRIPPED, **_ACTIONS, **_REWORKED}),
     ((2, 0, 0, 0), {"params": True, "backslashes": False, "empty": True}),
+    ((2, 0, 0, 0), {"sysconfig": _LOG_LEVELS}),
     ((2, 0, 22, 16), _SED),
     ((2, 0, 23, 1), {"makedumpfile": (1, 7)}),
     ((2, 0, 23, 4), {"options": ("auto_reset_crashkernel",)}),
@@ -166,8 +177,11 @@ def rules_of(release: t.Optional[str] = None) -> Rules:
     rules = Rules()
     for since, changes in history:
         if key >= since:
-            added = changes.get("options", ())
-            rules = rules._replace(**{**changes, "options": rules.options.union(added)})
+            added = {
+                "options": rules.options.union(changes.get("options", ())),
+                "sysconfig": rules.sysconfig.union(changes.get("sysconfig", ())),
+            }
+            rules = rules._replace(**{**changes, **added})
     return rules._replace(open=key > NEWEST)
 
 
@@ -745,17 +759,25 @@ class KdumpConf(ConfigFile):
     path = "/etc/kdump.conf"
     refused_whole = True
 
-    def __init__(self, options: t.Optional[t.Collection[str]] = None) -> None:
-        """Take a host's own options in place of the release's.
+    def __init__(
+        self,
+        options: t.Optional[t.Collection[str]] = None,
+        ssh: t.Optional[bool] = None,
+    ) -> None:
+        """Take what a host's own kdumpctl says in place of the release's rules.
 
         :param options: see options_of_script(); None or empty for those of the release.
+        :param ssh: see Rules; None for the release's.
         """
         self._options = frozenset(options or ())
+        self._ssh = ssh
 
     def rules(self, release: t.Optional[str] = None) -> Rules:
         """Return the rules to go by; see rules_of()."""
         rules = rules_of(release)
-        return rules._replace(options=self._options, open=False) if self._options else rules
+        if self._options:
+            rules = rules._replace(options=self._options, open=False)
+        return rules if self._ssh is None else rules._replace(ssh=self._ssh)
 
     def parse(self, text: str) -> t.Dict[str, str]:
         return {line.key: line.value for line in map(_meaning, _lines(text)) if line is not None}
@@ -891,11 +913,16 @@ class KdumpConf(ConfigFile):
             return "holds a backslash, which this release takes out; leave it out"
         if key == "dracut_args" and value.count("--mount") > 1:
             return "has more than one --mount; leave one"
+        if key == "dracut_args" and "--mount=" in value:
+            # dracut understands it; kdumpctl refuses it, or in other releases takes a word of it for the device.
+            return 'has --mount=, in which kdumpctl finds no target; write --mount "DEVICE MOUNT-POINT TYPE OPTIONS"'
         reason = _setting_problem(Setting(0, key, value), rules)
         if not reason and key in VALUES:
             reason = VALUES[key](value)
         if not reason and key == "core_collector":
-            reason = collector_problem(value, "-F" in value, rules)
+            # Where mkdumprd does not look at the arguments, makedumpfile refuses them when the dump is due.
+            looking = rules if rules.params else rules._replace(params=True, bare=True)
+            reason = collector_problem(value, "-F" in value, looking)
         return reason
 
     def setting_warning(self, key: str, value: str, release: t.Optional[str] = None) -> str:

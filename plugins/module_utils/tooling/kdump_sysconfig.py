@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling import assignments
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import ConfigFile
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_conf_file import rules_of
 
 Check = t.Callable[[str], str]
 
@@ -40,7 +41,8 @@ _IMAGE = _matching(r"[A-Za-z0-9._-]*", "may hold only letters, digits and . _ -"
 # Another value, and the logger refuses to start, which is the end of every kdumpctl.
 _LEVEL = _matching(r"[0-4]", "must be from 0 (nothing) to 4 (debug)")
 
-# Every setting that kdump-utils up to 1.0.61 and kexec-tools of EL 8 and 9 read, and what its value must look like.
+# Every setting that kdump-utils up to 1.0.61 and kexec-tools of EL 8 and 9 read, and what its value must look like. Not
+# every release reads those of LATER.
 SETTINGS: t.Dict[str, Check] = {
     "KDUMP_KERNELVER": _matching(
         r"[A-Za-z0-9._+~^-]*", "must be a kernel's release, as 'uname -r' shows it"
@@ -70,6 +72,8 @@ SETTINGS: t.Dict[str, Check] = {
     "KDUMP_KMSGLOGLVL": _LEVEL,
 }
 
+LATER = rules_of().sysconfig
+
 # What a later release may come to read; and MKDUMPRD_ARGS, which EL 7 read.
 PLAUSIBLE = re.compile(r"(?:KDUMP|FADUMP|KEXEC|MKDUMPRD|VMCORE)_[A-Z0-9_]+\Z")
 
@@ -78,6 +82,15 @@ class KdumpSysconfig(ConfigFile):
     """Bash assignments, KEY="value"."""
 
     path = "/etc/sysconfig/kdump"
+
+    def __init__(self, later: t.Optional[t.Collection[str]] = None) -> None:
+        """Take which settings of LATER a host's own scripts read; None goes by the release."""
+        self._later = later
+
+    def reads(self, key: str, release: t.Optional[str] = None) -> bool:
+        """Say whether a release reads a setting of SETTINGS."""
+        later = rules_of(release).sysconfig if self._later is None else self._later
+        return key not in LATER or key in later
 
     def parse(self, text: str) -> t.Dict[str, str]:
         return assignments.parse(text)
@@ -115,7 +128,9 @@ class KdumpSysconfig(ConfigFile):
         return "" if PLAUSIBLE.match(key) else "is no setting of kdumpctl" + _hint(key)
 
     def setting_warning(self, key: str, value: str, release: t.Optional[str] = None) -> str:
-        del value, release
+        del value
+        if not self.reads(key, release):
+            return "is not read by this host's kdumpctl, so it does nothing; leave it out, or update the package"
         if key in SETTINGS or not PLAUSIBLE.match(key):
             return ""
         return "is no setting that kdump.fleet knows; kdumpctl may ignore it" + _hint(key)

@@ -27,10 +27,12 @@ from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_conf_file import (
     KdumpConf,
+    Rules,
     options_of_script,
     rules_of,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_sysconfig import (
+    LATER,
     KdumpSysconfig,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.wanted import (
@@ -50,6 +52,10 @@ STATE = "/var/lib/kdump"
 KEPT = ".kdump-fleet"  # behind the name of an initrd: the one from before the last build
 FENCE_SENDER = "/usr/libexec/fence_kdump_send"
 OWN_HOOKS = "/etc/kdump-fleet"
+LIBRARIES = "/usr/lib/kdump"  # what kdumpctl sources
+FADUMP_ARGUMENTS = "/sys/kernel/fadump/bootargs_append"
+ZIPL_CONF = "/etc/zipl.conf"
+ZIPL_TIMEOUT = 300  # seconds
 EARLY = "/etc/dracut.conf.d/kdump-fleet-early.conf"
 EARLY_TEXT = """\
 # Managed by Ansible (kdump.fleet): local changes are lost at its next run.
@@ -90,6 +96,7 @@ VARIABLES = {
     "auto_reset_crashkernel": "kdump_auto_reset_crashkernel",
     "KDUMP_COMMANDLINE": "kdump_commandline",
     "KDUMP_COMMANDLINE_APPEND": "kdump_commandline_append",
+    "FADUMP_COMMANDLINE_APPEND": "kdump_commandline_append",
     "KDUMP_COMMANDLINE_REMOVE": "kdump_commandline_remove",
     "KEXEC_ARGS": "kdump_kexec_args",
     "KDUMP_BOOTDIR": "kdump_bootdir",
@@ -116,6 +123,11 @@ APPEND = {
     "s390x": _COMMON_APPEND + "nr_cpus=1 cgroup_disable=memory numa=off udev.children-max=2 panic=10 "
     "transparent_hugepage=never vmcp_cma=0 cma=0",
 }  # fmt: skip
+# ppc64le alone has fadump.
+FADUMP_APPEND = (
+    "nr_cpus=16 numa=off cgroup_disable=memory cma=0 kvm_cma_resv_ratio=0 hugetlb_cma=0 transparent_hugepage=never "
+    "novmcoredd udev.children-max=2"
+)
 APPEND_OTHERS = _COMMON_APPEND + "irqpoll maxcpus=1 reset_devices cma=0"
 _COMMON_REMOVE = (
     "hugepages hugepagesz slub_debug quiet log_buf_len swiotlb hugetlb_cma ignition.firstboot"
@@ -137,32 +149,52 @@ class _Now(t.NamedTuple):
     """What a host has, as far as the settings depend on it."""
 
     settings: t.Mapping[str, str]
-    # From before this collection: what a variable adds to is not what it added the last time.
-    original: t.Mapping[str, str]
+    original: t.Mapping[str, str]  # from before this collection
+    edited: bool  # somebody else may have changed /etc/sysconfig/kdump since
     architecture: str
+    release: t.Optional[str]  # None for not known
+    rules: Rules
     options: t.Optional[t.Sequence[str]]  # that its kdumpctl accepts; None for not known
+    later: t.Collection[str]  # settings of LATER that it reads
     folders: t.Sequence[str]  # kinds of hooks that have a folder below /etc/kdump
     hostname: str
     addresses: str  # as 'hostname -I' shows them
     fence: bool  # there is a program that sends fence_kdump's messages
     ostree: bool
+    fadump: bool  # the running kernel has it
+    fadump_arguments: bool  # and takes more arguments for it
+
+    @property
+    def shown(self) -> str:
+        """Return its kdumpctl as a message names it."""
+        return f"this host's kdumpctl{f' {self.release}' if self.release else ''}"
 
     def knows(self, option: str) -> bool:
         return self.options is None or option in self.options
 
 
 def _now(facts: Facts) -> _Now:
-    rules = facts["tooling"]["rules"]
+    tooling = facts["tooling"]
+    rules, release = tooling["rules"], tooling.get("release")
+    sysconfig = KdumpSysconfig(rules.get("sysconfig"))
+    # A file that has no record has not been changed by this collection: both are the same.
+    record = tooling.get("files", {}).get(sysconfig.path, {"edited": True})
     return _Now(
-        facts["tooling"]["settings"],
-        facts["tooling"].get("original_settings", facts["tooling"]["settings"]),
+        tooling["settings"],
+        tooling.get("original_settings", tooling["settings"]),
+        record["edited"],
         facts["architecture"],
+        release,
+        rules_of(release),
         rules.get("options"),
+        [key for key in LATER if sysconfig.reads(key, release)],
         rules.get("hook_folders", HOOK_KINDS),
         rules.get("hostname", ""),
         rules.get("addresses", ""),
         rules.get("fence", True),
         rules.get("ostree", False),
+        rules.get("fadump", False),
+        rules.get("fadump_arguments", True),
     )
 
 
@@ -173,12 +205,19 @@ class Kdumpctl(Tooling):
     service = "kdump.service"
     program = "kdumpctl"
 
-    def __init__(self, options: t.Optional[t.Sequence[str]] = None) -> None:
-        """Take what a host's own kdumpctl accepts in kdump.conf; None goes by the release."""
-        self.config_files = (KdumpConf(options), KdumpSysconfig())
+    def __init__(
+        self,
+        options: t.Optional[t.Sequence[str]] = None,
+        ssh: t.Optional[bool] = None,
+        later: t.Optional[t.Sequence[str]] = None,
+    ) -> None:
+        """Take what a host's own kdumpctl says, see KdumpConf and KdumpSysconfig; None goes by the release."""
+        self._conf = KdumpConf(options, ssh)
+        self._sysconfig = KdumpSysconfig(later)
+        self.config_files = (self._conf, self._sysconfig)
 
     def bound(self, rules: Facts) -> "Kdumpctl":
-        return Kdumpctl(rules.get("options"))
+        return Kdumpctl(rules.get("options"), rules.get("ssh_given_back"), rules.get("sysconfig"))
 
     def suits(self, distribution: str, like: t.Sequence[str]) -> bool:
         return distribution in IDS or any(name in LIKE for name in like)
@@ -190,7 +229,7 @@ class Kdumpctl(Tooling):
         return ("kexec-tools",)
 
     def file_of(self, key: str) -> ConfigFile:
-        return self.config_files[1 if key.isupper() else 0]
+        return self._sysconfig if key.isupper() else self._conf
 
     def kernel(self, settings: t.Mapping[str, str], running: str) -> str:
         return settings.get("KDUMP_KERNELVER") or running
@@ -214,8 +253,15 @@ class Kdumpctl(Tooling):
         # Releases say little: distributions carry single options into older ones. So the script itself is read.
         program = host.runner.which(self.program)
         script = (host.read(program) if program else None) or ""
+        options = sorted(options_of_script(script)) or None
+        sourced = "".join(host.read(path) or "" for path in host.glob(f"{LIBRARIES}/*.sh"))
         return {
-            "options": sorted(options_of_script(script)) or None,
+            # Of a script that is not understood nothing is known.
+            "options": options,
+            "ssh_given_back": "ssh -G" in script if options else None,
+            "sysconfig": sorted(key for key in LATER if key in script + sourced)
+            if options
+            else None,
             "hook_folders": [
                 kind for kind in HOOK_KINDS if not script or f"/etc/kdump/{kind}.d" in script
             ],
@@ -223,6 +269,8 @@ class Kdumpctl(Tooling):
             "addresses": host.ask(["hostname", "-I"]) or "",
             "fence": host.exists(FENCE_SENDER),
             "ostree": host.exists("/run/ostree-booted"),
+            "fadump": _fadump(host),
+            "fadump_arguments": host.exists(FADUMP_ARGUMENTS),
         }
 
     def obstacles(self, host: Host) -> t.List[str]:
@@ -241,6 +289,7 @@ class Kdumpctl(Tooling):
         made.settings.update(_plain_settings(wanted))
         _set_target(wanted, now, made)
         _set_collector(wanted, now, made)
+        _set_rebuilds(wanted, now, made)
         _set_actions(wanted, now, made)
         _set_hooks(wanted, now, made)
         _set_commandline(wanted, now, made)
@@ -250,6 +299,7 @@ class Kdumpctl(Tooling):
             # Without these there is no kernel to load, or one that takes all CPUs and all drivers.
             for key, value in _sysconfig_defaults(now).items():
                 made.settings.setdefault(key, value)
+        made.warnings.extend(_doubts_of_threads(wanted, now, made))
         made.problems.extend(unsupported(wanted, self.name, UNSUPPORTED))
         if wanted.dumps_to_keep:
             made.problems.extend(
@@ -262,28 +312,24 @@ class Kdumpctl(Tooling):
                 )  # fmt: skip
             )
         made.settings.update(options)
-        self._check(made, now, set(options), facts["tooling"].get("release"))
+        self.bound(facts["tooling"]["rules"])._check(made, now, set(options))
         return made
 
-    def _check(
-        self, made: Configuration, now: _Now, own: t.Set[str], release: t.Optional[str]
-    ) -> None:
+    def _check(self, made: Configuration, now: _Now, own: t.Set[str]) -> None:
         """Add what is wrong with single settings."""
-        conf, sysconfig = KdumpConf(now.options), self.config_files[1]
         for key, value in made.settings.items():
             if value is None:
                 continue
-            file = sysconfig if self.file_of(key) is sysconfig else conf
+            file = self.file_of(key)
             name = "kdump_options" if key in own else VARIABLES.get(key, "kdump_options")
             shown = f"{name}: {file.shown(key, value)}"
-            if name != "kdump_options" and file is conf and not now.knows(key):
-                version = f" {release}" if release else ""
+            if name != "kdump_options" and file is self._conf and not now.knows(key):
                 made.problems.append(
-                    f"{shown} is an option that this host's kdumpctl{version} does not have; leave it unset, or update its package"
+                    f"{shown} is an option that {now.shown} does not have; leave it unset, or update its package"
                 )
                 continue
-            reason = file.setting_problem(key, value, release)
-            doubt = file.setting_warning(key, value, release)
+            reason = file.setting_problem(key, value, now.release)
+            doubt = file.setting_warning(key, value, now.release)
             if reason:
                 made.problems.append(f"{shown} {reason}")
             elif doubt:
@@ -293,14 +339,14 @@ class Kdumpctl(Tooling):
         return settings.get("path") or "/var/crash"
 
     def capture_cpus(self, settings: t.Mapping[str, str]) -> int:
-        # Every distribution's own file says it; without a word the kernel would take all CPUs.
-        found = re.findall(
-            r"(?:nr_cpus|maxcpus)=([0-9]+)", settings.get("KDUMP_COMMANDLINE_APPEND", "")
-        )
-        return int(found[-1]) if found else 1
+        return _cpus(settings.get("KDUMP_COMMANDLINE_APPEND", ""))
 
     def leaves_the_host(self, settings: t.Mapping[str, str]) -> bool:
         return _target_kind(settings) in ("ssh", "nfs", "nfs4")
+
+    def need(self, settings: t.Mapping[str, str]) -> t.Dict[str, t.Any]:
+        """Return what the settings decide; ``elsewhere`` is the target, if dumps are not in the host's own file tree."""
+        return {**super().need(settings), "elsewhere": _elsewhere(settings)}
 
     def owns(self, name: str) -> bool:
         return bool(STAMP.match(name)) or name == "lost+found"
@@ -349,6 +395,8 @@ class Kdumpctl(Tooling):
             _copy(path, kept)
         try:
             self._rebuild(host, boot, settings)
+            # Where releases put it differs; now it is there.
+            boot = _boot(host, kernel, settings)
             if not host.size(boot.initrd):
                 raise CommandError(f"kdumpctl said that it built an initrd, but there is no {boot.initrd}")  # fmt: skip
             if host.exists(EARLY):
@@ -411,11 +459,7 @@ def _plain_settings(wanted: Wanted) -> t.Dict[str, t.Optional[str]]:
         "KDUMP_BOOTDIR": wanted.bootdir,
         "KDUMP_KERNELVER": wanted.kernel_version,
     }
-    result: t.Dict[str, t.Optional[str]] = {key: value for key, value in given.items() if value}
-    if wanted.force_rebuild is not None:
-        result["force_rebuild"] = "1" if wanted.force_rebuild == "always" else None
-        result["force_no_rebuild"] = "1" if wanted.force_rebuild == "never" else None
-    return result
+    return {key: value for key, value in given.items() if value}
 
 
 def mount_of(dracut_args: str) -> t.Optional[t.List[str]]:
@@ -433,11 +477,28 @@ def _target_kind(settings: t.Mapping[str, t.Optional[str]]) -> str:
     return mount[2] if mount and len(mount) > 2 else ""
 
 
+def _elsewhere(settings: t.Mapping[str, t.Optional[str]]) -> str:
+    """Return the target's type and place, such as 'ext4 /dev/vdb1'; '' if dumps go into the host's own file tree.
+
+    Of a device that the host has mounted too, the dumps are below its mount point and not below ``path``. A raw dump gets
+    into the tree at the next boot, but without its kernel log, and only from a device without a file system.
+    """
+    kind = _target_kind(settings)
+    mount = mount_of(settings.get("dracut_args") or "") or [""]
+    return f"{kind} {settings.get(kind) or mount[0]}" if kind else ""
+
+
 def _set_target(wanted: Wanted, now: _Now, made: Configuration) -> None:
     mount = mount_of(wanted.dracut_args or "") is not None
     if wanted.target is None:
+        staying = "" if wanted.exclusive else _elsewhere({**now.settings, **made.settings})
         if mount:
             made.settings.update(dict.fromkeys(TARGET_KEYS))
+        elif staying:
+            made.warnings.append(
+                f"kdump_target: is not set, so /etc/kdump.conf keeps its own target, {staying}, and dumps go to kdump_path on "
+                "that; to have them on this host, take that line out of it, or set kdump_exclusive"
+            )
         return
     kept = wanted.dracut_args is None and not wanted.exclusive
     if mount or (kept and mount_of(now.settings.get("dracut_args", "")) is not None):
@@ -516,6 +577,12 @@ def _set_collector(wanted: Wanted, now: _Now, made: Configuration) -> None:
     kind = _target_kind({**({} if wanted.exclusive else now.settings), **made.settings})
     flat = kind in ("ssh", "raw")
     words, wrong = collector(wanted, before if _makedumpfile(before.split()) else default)
+    if wanted.compression == "zstd" and now.rules.makedumpfile < (1, 7):
+        wrong = [
+            "kdump_compression: 'zstd' is there from makedumpfile 1.7 on, and the one that goes with "
+            f"{now.shown} is older; use zlib or lzo"
+        ]
+        made.problems.extend(wrong)
     if wrong:
         return
     if wanted.core_collector is not None:
@@ -543,6 +610,52 @@ def _set_collector(wanted: Wanted, now: _Now, made: Configuration) -> None:
 
 def _makedumpfile(words: t.Sequence[str]) -> bool:
     return list(words[:1]) == ["makedumpfile"]
+
+
+def _doubts_of_threads(wanted: Wanted, now: _Now, made: Configuration) -> t.List[str]:
+    """Return why the threads that are asked for are not those that will run, if so."""
+    if wanted.threads is None and wanted.core_collector is None:
+        return []
+    variable = "kdump_core_collector" if wanted.threads is None else "kdump_threads"
+    command = made.settings.get("core_collector") or ""
+    asked = re.findall(r"--num-threads[= ]+([0-9]+)", command)
+    told = asked and now.release is not None and now.rules.all_cpus
+    # Where one of these is in the command, it is left alone.
+    if not told or re.search("-[FE]", command):
+        return []
+    key = "FADUMP_COMMANDLINE_APPEND" if _assisted(wanted, now) else "KDUMP_COMMANDLINE_APPEND"
+    cpus = _cpus(made.settings.get(key) or now.settings.get(key, ""))
+    if cpus in (1, int(asked[-1])):
+        return []
+    return [
+        f"{variable}: {asked[-1]} threads are asked for, and {now.shown} starts as many as its capture has CPUs (nr_cpus is "
+        f"{cpus}) whatever it is told; set nr_cpus= in kdump_commandline_append for another number, or leave it unset"
+    ]
+
+
+def _cpus(commandline: str) -> int:
+    """Return how many CPUs a capture kernel uses."""
+    # Every distribution's own file says it; without a word the kernel would take all CPUs.
+    found = re.findall(r"(?:nr_cpus|maxcpus)=([0-9]+)", commandline)
+    return int(found[-1]) if found else 1
+
+
+def _set_rebuilds(wanted: Wanted, now: _Now, made: Configuration) -> None:
+    if wanted.force_rebuild is not None:
+        made.settings["force_rebuild"] = "1" if wanted.force_rebuild == "always" else None
+        made.settings["force_no_rebuild"] = "1" if wanted.force_rebuild == "never" else None
+    if wanted.force_rebuild == "never":
+        made.warnings.append(
+            "kdump_force_rebuild: with 'never', no change of /etc/kdump.conf, of hooks or of keys gets into the capture initrd "
+            "that is there until somebody runs 'kdumpctl rebuild'"
+        )
+    settings = {**({} if wanted.exclusive else now.settings), **made.settings}
+    if wanted.early and settings.get("force_rebuild") == "1":
+        made.problems.append(
+            "kdump_early: does not go with kdump_force_rebuild: always (force_rebuild 1 in /etc/kdump.conf), which builds the "
+            "capture initrd at every start: the host's initramfs, which holds it, would always have an old one; set "
+            "kdump_force_rebuild: auto, or leave kdump_early unset"
+        )
 
 
 def _set_actions(wanted: Wanted, now: _Now, made: Configuration) -> None:
@@ -578,9 +691,26 @@ def _set_hooks(wanted: Wanted, now: _Now, made: Configuration) -> None:
             path = f"{OWN_HOOKS}/{kind}.d/{given[0][0]}"
             made.files[path] = OwnFile(given[0][1], 0o755)
             made.settings[f"kdump_{kind}"] = path
+        if f"kdump_{kind}" not in made.settings and _is_ours(now.settings.get(f"kdump_{kind}")):
+            # That script goes, and kdumpctl loads nothing while a line names one that is not there.
+            before = None if wanted.exclusive else now.original.get(f"kdump_{kind}")
+            made.settings[f"kdump_{kind}"] = None if _is_ours(before) else before
+
+
+def _is_ours(hook: t.Optional[str]) -> bool:
+    return (hook or "").startswith(OWN_HOOKS + "/")
+
+
+def _assisted(wanted: Wanted, now: _Now) -> bool:
+    """Say whether the firmware starts the kernel that dumps (fadump), and not kexec."""
+    asked = now.fadump if wanted.fadump is None else wanted.fadump in ("on", "nocma")
+    return asked and now.architecture == "ppc64le"
 
 
 def _set_commandline(wanted: Wanted, now: _Now, made: Configuration) -> None:
+    if _assisted(wanted, now):
+        _set_fadump_commandline(wanted, now, made)
+        return
     defaults = _sysconfig_defaults(now)
     more = (wanted.commandline_append or "").split()
     if more:
@@ -594,6 +724,38 @@ def _set_commandline(wanted: Wanted, now: _Now, made: Configuration) -> None:
         made.settings["KDUMP_COMMANDLINE_REMOVE"] = " ".join(names)
 
 
+def _set_fadump_commandline(wanted: Wanted, now: _Now, made: Configuration) -> None:
+    """Set what the firmware's boot after a crash is told beside the host's own command line."""
+    for variable, value in (
+        ("kdump_commandline", wanted.commandline),
+        ("kdump_commandline_remove", " ".join(wanted.commandline_remove)),
+        ("kdump_kexec_args", wanted.kexec_args),
+    ):
+        if value:
+            made.problems.append(
+                f"{variable}: {value!r}: with fadump the firmware boots the host's own kernel with its own command line, to "
+                "which kdump_commandline_append alone can add; leave it unset, or set kdump_fadump: 'off'"
+            )
+    if not wanted.commandline_append:
+        return
+    shown = f"kdump_commandline_append: {wanted.commandline_append!r}"
+    if "FADUMP_COMMANDLINE_APPEND" not in now.later:
+        made.problems.append(
+            f"{shown}: {now.shown} has nothing that adds to the command line of fadump (FADUMP_COMMANDLINE_APPEND); leave it "
+            "unset, or update its package"
+        )
+        return
+    made.settings["FADUMP_COMMANDLINE_APPEND"] = with_words(
+        _sysconfig_defaults(now)["FADUMP_COMMANDLINE_APPEND"].split(),
+        wanted.commandline_append.split(),
+    )
+    if now.fadump and not now.fadump_arguments:
+        made.warnings.append(
+            f"{shown}: the running kernel takes no more arguments for fadump (it has no {FADUMP_ARGUMENTS}), so a dump is made "
+            "without them; boot a newer kernel, or leave it unset"
+        )
+
+
 def with_words(words: t.Sequence[str], more: t.Sequence[str]) -> str:
     """Return a command line with more words, in place of those that set the same; as it is if it has them already."""
     names = {word.split("=")[0] for word in more}
@@ -604,7 +766,12 @@ def with_words(words: t.Sequence[str], more: t.Sequence[str]) -> str:
 
 
 def _sysconfig_defaults(now: _Now) -> t.Dict[str, str]:
-    """Return what the file has of the settings that no host does without, or what the distribution would put there."""
+    """Return what the settings that no host does without are to be, before a variable adds to them.
+
+    That is what was there before this collection, so that what an earlier run added and nobody asks for any more goes. If
+    somebody else has changed the file since, it is what is there now: their words stay, and so do those of earlier runs,
+    for nothing tells which are whose. What the file does not have comes from the distribution's.
+    """
     arch = now.architecture
     defaults = {
         "KDUMP_COMMANDLINE_REMOVE": REMOVE.get(arch, REMOVE_OTHERS),
@@ -612,7 +779,12 @@ def _sysconfig_defaults(now: _Now) -> t.Dict[str, str]:
         "KEXEC_ARGS": "-s" if arch in FILE_LOAD else "",
         "KDUMP_IMG": "vmlinuz",
     }
-    return {key: now.original.get(key, value) for key, value in defaults.items()}
+    before = now.settings if now.edited else now.original
+    if "FADUMP_COMMANDLINE_APPEND" in before or (
+        arch == "ppc64le" and "FADUMP_COMMANDLINE_APPEND" in now.later
+    ):
+        defaults["FADUMP_COMMANDLINE_APPEND"] = FADUMP_APPEND
+    return {key: before.get(key, value) for key, value in defaults.items()}
 
 
 def _set_fence(wanted: Wanted, now: _Now, made: Configuration) -> None:
@@ -646,7 +818,7 @@ def _set_arguments(wanted: Wanted, now: _Now, made: Configuration) -> None:
     if not wanted.early:
         return
     made.files[EARLY] = OwnFile(EARLY_TEXT)
-    if wanted.fadump in ("on", "nocma"):
+    if _assisted(wanted, now):
         made.problems.append(
             "kdump_early: does not go with fadump, which is there from the first instruction on; leave it unset"
         )
@@ -718,7 +890,12 @@ def _boot(host: Host, kernel: str, settings: t.Mapping[str, str]) -> _Boot:
         # A debug kernel takes too much memory.
         release = twin if _image(host, twin, settings) else kernel
     image = _image(host, release, settings)
-    folder = os.path.dirname(image) or "/boot"
+    library = host.read(f"{LIBRARIES}/kdump-lib.sh")
+    # Since 1.0.59 (48dd252 "spec: drop dependency for binutils") the initrd of a kernel that has none beside it goes into
+    # STATE. Before, it went into the kernel's folder, and a unified image's into /boot.
+    newer = None if library is None else "-z $DEFAULT_INITRD" in library
+    older_unified = newer is False and image.endswith(".efi")
+    folder = "/boot" if older_unified else os.path.dirname(image) or "/boot"
     names = (f"{folder}/initramfs-{release}.img", f"{folder}/initrd")
     system = next((name for name in names if host.exists(name)), "")
     if _fadump(host):
@@ -729,10 +906,11 @@ def _boot(host: Host, kernel: str, settings: t.Mapping[str, str]) -> _Boot:
     if system:
         beside = f"{system}kdump" if system == names[1] else f"{folder}/{name}"
         return _Boot(release, image, system, beside)
-    # A unified image has its initrd inside; releases before kdump-utils put theirs into /boot then.
     places = [f"{STATE}/{name}", f"{'/boot' if image.endswith('.efi') else folder}/{name}"]
-    found = [place for place in places if host.exists(place)]
-    return _Boot(release, image, system, (found or places)[0])
+    if newer is None:
+        found = [place for place in places if host.exists(place)]
+        return _Boot(release, image, system, (found or places)[0])
+    return _Boot(release, image, system, places[0 if newer else 1])
 
 
 def _image(host: Host, release: str, settings: t.Mapping[str, str]) -> str:
@@ -818,9 +996,33 @@ def _rebuild_for_early(host: Host, boot: _Boot) -> None:
     new = boot.system + KEPT
     try:
         host.run(["dracut", "--force", new, boot.kernel], timeout=Kdumpctl.build_timeout)
-        os.replace(host.path(new), host.path(boot.system))
+        _replace_initramfs(host, new, boot.system)
     finally:
         host.remove(new)
+
+
+def _replace_initramfs(host: Host, new: str, path: str) -> None:
+    """Put a new file in the place of the one that the host boots with, or fail and leave the host with the old one.
+
+    zipl's bootmap knows the blocks of the initramfs and not its name: they must not be given up before there is a new map,
+    or the host does not boot. So the old file keeps a second name until zipl is done.
+    """
+    if not host.exists(ZIPL_CONF):
+        os.replace(host.path(new), host.path(path))
+        return
+    old = path + KEPT + "-booted"
+    if host.exists(old):
+        # A run was cut off here; the map may know either file.
+        host.run(["zipl"], timeout=ZIPL_TIMEOUT)
+        host.remove(old)
+    os.link(host.path(path), host.path(old))
+    os.replace(host.path(new), host.path(path))
+    try:
+        host.run(["zipl"], timeout=ZIPL_TIMEOUT)
+    except BaseException:
+        os.replace(host.path(old), host.path(path))
+        raise
+    host.remove(old)
 
 
 def _copy(path: str, copy: str) -> None:

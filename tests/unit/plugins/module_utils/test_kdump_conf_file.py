@@ -359,6 +359,41 @@ def test_the_hosts_own_options_come_first() -> None:
     assert KdumpConf([]).problems("virtiofs fs\n") == []
 
 
+# What the host's script says, the release, whether a name that ssh does not give back is refused.
+SSH_RULES = [
+    (None, "el9.3", False),
+    (None, "1.0.61", True),
+    (True, "el9.3", True),
+    (False, "1.0.61", False),
+]
+
+
+@pytest.mark.parametrize("ssh, release, refused", SSH_RULES)
+def test_the_hosts_own_ssh_rule_comes_first(
+    ssh: t.Optional[bool], release: str, refused: bool
+) -> None:
+    own = KdumpConf(ssh=ssh)
+    assert bool(own.problems("ssh k@HOST\n", release)) is refused
+    assert bool(own.setting_problem("ssh", "k@HOST", release)) is refused
+
+
+# Release, whether a capture with several CPUs adds --num-threads: d428557 "Use all available CPUs to collect dump".
+ALL_CPUS = [("1.0.49", False), ("1.0.50", True), ("2.0.28-7.fc40", False), ("2.0.26-8.el9", False)]
+
+
+@pytest.mark.parametrize("release, expected", ALL_CPUS)
+def test_who_adds_threads(release: str, expected: bool) -> None:
+    assert rules_of(release).all_cpus is expected
+
+
+def test_what_only_makedumpfile_would_refuse_is_refused_before() -> None:
+    text = "core_collector makedumpfile -z\n"
+    assert CONF.problems(text, "el8.2") == []
+    assert "has -z" in CONF.setting_problem("core_collector", "makedumpfile -z", "el8.2")
+    assert CONF.setting_problem("core_collector", "makedumpfile", "el8.2") == ""
+    assert "option" in CONF.setting_problem("core_collector", "makedumpfile", "el9")
+
+
 BAD_VALUES = [
     ("path", "", "has no value"),
     ("path", "/a#b", "holds '#'"),
@@ -371,6 +406,7 @@ BAD_VALUES = [
     ("force_rebuild", "2", "must be one of: 0, 1"),
     ("dracut_args", "--mount x", "must have --mount"),
     ("dracut_args", "--mount a --mount b", "more than one --mount"),
+    ("dracut_args", '--mount="/dev/a /b ext4 c"', "has --mount=, in which"),
     ("core_collector", "makedumpfile -F -E -c", "joins -E with a compression"),
     ("core_collector", "makedumpfile -d 32", "has dump level '32'"),
     ("blacklist", "x", "is deprecated"),

@@ -7,6 +7,8 @@ import typing as t
 import pytest
 
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_sysconfig import (
+    LATER,
+    SETTINGS,
     KdumpSysconfig,
 )
 
@@ -136,6 +138,37 @@ def test_an_unknown_but_plausible_key_is_a_warning() -> None:
     assert FILE.setting_problem("KDUMP_COMANDLINE", "x") == ""
     assert "did you mean KDUMP_COMMANDLINE?" in FILE.setting_warning("KDUMP_COMANDLINE", "x")
     assert FILE.setting_warning("KDUMP_IMG", "x") == ""
+
+
+LEVELS = ["KDUMP_KMSGLOGLVL", "KDUMP_STDLOGLVL", "KDUMP_SYSLOGLVL"]
+# Of kdump-utils and kexec-tools: 41b3da3 and 0098b5d (2.0.20-20), 88525eb (1.0.45), 77b80ce (1.0.50).
+READ = [
+    ("2.0.20-19.fc34", []),
+    ("2.0.20-20.fc34", LEVELS),
+    ("2.0.20-34.el8", []),
+    ("2.0.20-46.el8", LEVELS),
+    ("2.0.23-9.el9", LEVELS),
+    ("2.0.28-7.fc40", LEVELS),
+    ("1.0.44-1.fc41", LEVELS),
+    ("1.0.45-1.fc41", [*LEVELS, "VMCORE_CREATION_NOTIFICATION"]),
+    ("1.0.50-1.fc42", ["FADUMP_COMMANDLINE_APPEND", *LEVELS, "VMCORE_CREATION_NOTIFICATION"]),
+    (None, ["FADUMP_COMMANDLINE_APPEND", *LEVELS, "VMCORE_CREATION_NOTIFICATION"]),
+]
+
+
+@pytest.mark.parametrize("release, read", READ)
+def test_what_a_release_does_not_read_is_a_warning(
+    release: t.Optional[str], read: t.List[str]
+) -> None:
+    silent = [key for key in SETTINGS if not FILE.setting_warning(key, "1", release)]
+    assert sorted(set(silent) & LATER) == read
+    assert sorted(set(SETTINGS) - set(silent)) == sorted(LATER - set(read))
+
+
+def test_a_hosts_own_scripts_say_what_is_read() -> None:
+    own = KdumpSysconfig(["KDUMP_STDLOGLVL"])
+    assert own.setting_warning("KDUMP_STDLOGLVL", "4", "2.0.20-14.el8") == ""
+    assert "is not read" in own.setting_warning("KDUMP_SYSLOGLVL", "4", "1.0.61")
 
 
 @pytest.mark.parametrize("value", ["a\nKDUMP_IMG=x", "a\u2028b", "a\x00b"])

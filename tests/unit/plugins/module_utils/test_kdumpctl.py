@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.kdump.fleet.plugins.module_utils.runner import CommandError, Result
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdumpctl import (
     EARLY,
+    FADUMP_APPEND,
     KEPT,
     Kdumpctl,
     with_words,
@@ -61,6 +62,7 @@ def facts(
     settings: t.Optional[t.Dict[str, str]] = None,
     rules: t.Optional[t.Dict[str, t.Any]] = None,
     arch: str = "x86_64",
+    release: t.Optional[str] = "1.0.61-1.el10",
 ) -> t.Dict[str, t.Any]:
     stock = {
         "path": "/var/crash",
@@ -75,7 +77,7 @@ def facts(
         "tooling": {
             "settings": stock if settings is None else settings,
             "rules": NEW if rules is None else rules,
-            "release": "1.0.61-1.el10",
+            "release": release,
         },
     }
 
@@ -289,8 +291,48 @@ def test_an_exclusive_file_keeps_what_no_host_does_without() -> None:
     assert "hugepages" in str(made["KDUMP_COMMANDLINE_REMOVE"])
 
 
+# Settings, architecture, what is kept.
+FADUMP_KEPT: t.List[t.Tuple[t.Dict[str, str], str, t.Optional[str]]] = [
+    ({}, "ppc64le", FADUMP_APPEND),
+    ({"FADUMP_COMMANDLINE_APPEND": "nr_cpus=8"}, "ppc64le", "nr_cpus=8"),
+    ({"FADUMP_COMMANDLINE_APPEND": "nr_cpus=8"}, "x86_64", "nr_cpus=8"),
+    ({}, "x86_64", None),
+]
+
+
+@pytest.mark.parametrize("settings, arch, kept", FADUMP_KEPT)
+def test_an_exclusive_file_keeps_what_fadump_is_told(
+    settings: t.Dict[str, str], arch: str, kept: t.Optional[str]
+) -> None:
+    made = configured(Wanted(exclusive=True), settings=settings, arch=arch)
+    assert made.problems == []
+    assert made.settings.get("FADUMP_COMMANDLINE_APPEND") == kept
+
+
+# What is wanted, what fadump the host runs with, what its file has, what it gets.
+FADUMP_TOLD: t.List[t.Tuple[Wanted, bool, t.Dict[str, str], str, str]] = [
+    (Wanted(fadump="on", commandline_append="rd.shell"), False, {}, "FADUMP_COMMANDLINE_APPEND", FADUMP_APPEND + " rd.shell"),
+    (Wanted(fadump="nocma", commandline_append="a=1"), False, {"FADUMP_COMMANDLINE_APPEND": "b"}, "FADUMP_COMMANDLINE_APPEND", "b a=1"),
+    (Wanted(commandline_append="a=1"), True, {"FADUMP_COMMANDLINE_APPEND": "b a=2"}, "FADUMP_COMMANDLINE_APPEND", "b a=1"),
+    (Wanted(fadump="off", commandline_append="a=1"), True, {"KDUMP_COMMANDLINE_APPEND": "b"}, "KDUMP_COMMANDLINE_APPEND", "b a=1"),
+    (Wanted(commandline_append="a=1"), False, {"KDUMP_COMMANDLINE_APPEND": "b"}, "KDUMP_COMMANDLINE_APPEND", "b a=1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wanted, running, settings, key, value", FADUMP_TOLD)
+def test_what_fadump_reads_gets_the_words(
+    wanted: Wanted, running: bool, settings: t.Dict[str, str], key: str, value: str
+) -> None:
+    # A kernel that does not run with fadump has no place for its arguments either.
+    rules = {**NEW, "fadump": running, "fadump_arguments": running}
+    made = configured(wanted, settings=settings, rules=rules, arch="ppc64le")
+    assert (made.problems, made.warnings) == ([], [])
+    assert {k: v for k, v in made.settings.items() if k.isupper()} == {key: value}
+
+
 HOOK = {"name": "10-mail", "content": "#!/bin/sh\ntrue\n"}
 OTHER = {"name": "20-log", "content": "#!/usr/bin/python3\n"}
+POWER: t.Dict[str, t.Any] = {"arch": "ppc64le"}
 PROBLEMS: t.List[t.Tuple[Wanted, t.Dict[str, t.Any], str]] = [
     (Wanted(target=target("ssh", "kdump@server:2222")), {}, "has a port"),
     (Wanted(target=target("ssh", "kdump@[::1]:22")), {}, "has a port"),
@@ -379,6 +421,80 @@ PROBLEMS: t.List[t.Tuple[Wanted, t.Dict[str, t.Any], str]] = [
     ),
     (Wanted(kexec_args="-s;reboot"), {}, "kdump_kexec_args: KEXEC_ARGS='-s;reboot' is split"),
     (Wanted(kernel_version="a b"), {}, "kdump_kernel_version: KDUMP_KERNELVER='a b'"),
+    (Wanted(fadump="on", commandline="ro"), POWER, "kdump_commandline: 'ro': with fadump"),
+    (
+        Wanted(fadump="on", commandline_remove=["quiet"]),
+        POWER,
+        "kdump_commandline_remove: 'quiet': with fadump",
+    ),
+    (Wanted(fadump="on", kexec_args="-s"), POWER, "kdump_kexec_args: '-s': with fadump"),
+    (Wanted(fadump="on", kexec_args="-s"), {}, "kdump_fadump: 'on' is there on ppc64le alone"),
+    (
+        Wanted(kexec_args="-s"),
+        {"arch": "ppc64le", "rules": {**NEW, "fadump": True}},
+        "kdump_kexec_args: '-s': with fadump",
+    ),
+    (
+        Wanted(fadump="on", commandline_append="a=1"),
+        {"arch": "ppc64le", "rules": {**NEW, "sysconfig": []}},
+        "kdump_commandline_append: 'a=1': this host's kdumpctl 1.0.61-1.el10 has nothing that adds",
+    ),
+    (
+        Wanted(fadump="on", commandline_append="a=1"),
+        {"arch": "ppc64le", "release": "2.0.26-8.el9"},
+        "kdump_commandline_append: 'a=1': this host's kdumpctl 2.0.26-8.el9 has nothing that adds",
+    ),
+    (
+        Wanted(fadump="on", commandline_append="$(reboot)"),
+        POWER,
+        "kdump_commandline_append: FADUMP_COMMANDLINE_APPEND=",
+    ),
+    (
+        Wanted(options={"FADUMP_COMMANDLINE_APPEND": "a"}),
+        {},
+        "set kdump_commandline_append instead",
+    ),
+    (
+        Wanted(early=True),
+        {"arch": "ppc64le", "rules": {**NEW, "fadump": True}},
+        "does not go with fadump",
+    ),
+    (
+        Wanted(early=True, force_rebuild="always"),
+        {},
+        "kdump_early: does not go with kdump_force_rebuild: always",
+    ),
+    (
+        Wanted(early=True),
+        {"settings": {"force_rebuild": "1"}},
+        "kdump_early: does not go with kdump_force_rebuild: always",
+    ),
+    (
+        Wanted(compression="zstd"),
+        {"release": "2.0.20-14.el8"},
+        "kdump_compression: 'zstd' is there from makedumpfile 1.7 on, and the one that goes with this host's kdumpctl "
+        "2.0.20-14.el8 is older; use zlib or lzo",
+    ),
+    (
+        Wanted(compression="zstd"),
+        {"release": "2.0.20-46.el8"},
+        "kdump_compression: 'zstd' is there from makedumpfile 1.7 on",
+    ),
+    (
+        Wanted(core_collector="makedumpfile -z -d 31"),
+        {"release": "2.0.20-14.el8"},
+        "kdump_core_collector: core_collector='makedumpfile -z -d 31' has -z",
+    ),
+    (
+        Wanted(target=target("ssh", "kdump@Server")),
+        {"rules": {**NEW, "ssh_given_back": True}, "release": "2.0.26-8.el9"},
+        "kdump_target: ssh='kdump@Server' must have its host as ssh gives it back: server",
+    ),
+    (
+        Wanted(dracut_args='--mount="/dev/vdb1 /mnt ext4 defaults"'),
+        {"release": "2.0.20-14.el8"},
+        "has --mount=, in which kdumpctl finds no target",
+    ),
 ]
 
 
@@ -390,11 +506,105 @@ def test_what_it_cannot_honour_is_a_problem(
     assert message in problem
 
 
+# As they are accepted; what is wrong in them elsewhere is among the problems.
+FINE: t.List[t.Tuple[Wanted, t.Dict[str, t.Any]]] = [
+    (Wanted(early=True, force_rebuild="auto"), {"settings": {"force_rebuild": "1"}}),
+    (Wanted(early=True, exclusive=True), {"settings": {"force_rebuild": "1"}}),
+    (Wanted(compression="zstd"), {"release": "2.0.26-8.el9"}),
+    (Wanted(compression="zstd"), {"release": None}),
+    (Wanted(core_collector="makedumpfile"), {"release": "2.0.20-14.el8"}),
+    (Wanted(target=target("ssh", "kdump@Server")), {"release": "2.0.26-8.el9"}),
+    (
+        Wanted(target=target("ssh", "kdump@Server")),
+        {"rules": {**NEW, "ssh_given_back": False}},
+    ),
+]
+
+
+@pytest.mark.parametrize("wanted, changes", FINE)
+def test_what_it_can_honour_is_no_problem(wanted: Wanted, changes: t.Dict[str, t.Any]) -> None:
+    assert configured(wanted, **changes).problems == []
+
+
+FOUR = {"core_collector": COLLECTOR, "KDUMP_COMMANDLINE_APPEND": "nr_cpus=4"}
 WARNINGS: t.List[t.Tuple[Wanted, t.Dict[str, t.Any], str]] = [
     (Wanted(pre_hooks=[OTHER]), {}, "kdump_pre_hooks: 20-log is run by /usr/bin/python3"),
     (Wanted(early=True), {}, "dump and boot without end"),
     (Wanted(fence_nodes=["node2"]), {"rules": {**NEW, "fence": False}}, "fence-agents-kdump"),
     (Wanted(options={"KDUMP_COMANDLINE": "x"}), {}, "did you mean KDUMP_COMMANDLINE?"),
+    (
+        Wanted(fadump="on", commandline_append="a=1"),
+        {"arch": "ppc64le", "rules": {**NEW, "fadump": True, "fadump_arguments": False}},
+        "kdump_commandline_append: 'a=1': the running kernel takes no more arguments for fadump",
+    ),
+    (Wanted(force_rebuild="never"), {}, "until somebody runs 'kdumpctl rebuild'"),
+    (
+        Wanted(),
+        {"settings": {"ext4": "/dev/vdb1"}},
+        "kdump_target: is not set, so /etc/kdump.conf keeps its own target, ext4 /dev/vdb1,",
+    ),
+    (
+        Wanted(),
+        {"settings": {"dracut_args": '--mount "s:/x /mnt nfs4 rw"'}},
+        "keeps its own target, nfs4 s:/x,",
+    ),
+    (
+        Wanted(threads=2),
+        {"settings": FOUR},
+        "kdump_threads: 2 threads are asked for, and this host's kdumpctl 1.0.61-1.el10 starts as many as",
+    ),
+    (
+        Wanted(core_collector="makedumpfile -l --num-threads 2"),
+        {"settings": FOUR},
+        "kdump_core_collector: 2 threads are asked for",
+    ),
+    (
+        Wanted(threads=2, commandline_append="nr_cpus=8"),
+        {},
+        "(nr_cpus is 8)",
+    ),
+    (
+        Wanted(fadump="on", threads=2),
+        {**POWER, "settings": {"FADUMP_COMMANDLINE_APPEND": "nr_cpus=16"}},
+        "(nr_cpus is 16)",
+    ),
+    (
+        Wanted(options={"KDUMP_STDLOGLVL": 4}),
+        {"release": "2.0.20-14.el8"},
+        "kdump_options: KDUMP_STDLOGLVL='4' is not read by this host's kdumpctl",
+    ),
+    (
+        Wanted(options={"VMCORE_CREATION_NOTIFICATION": "no"}),
+        {"rules": {**NEW, "sysconfig": ["KDUMP_STDLOGLVL"]}},
+        "VMCORE_CREATION_NOTIFICATION='no' is not read by this host's kdumpctl",
+    ),
+]
+NO_WARNINGS: t.List[t.Tuple[Wanted, t.Dict[str, t.Any]]] = [
+    (Wanted(force_rebuild="auto"), {}),
+    (Wanted(exclusive=True), {"settings": {"ext4": "/dev/vdb1"}}),
+    (Wanted(target=target("nfs", "s:/x")), {"settings": {"ext4": "/dev/vdb1"}}),
+    (
+        Wanted(dracut_args='--mount "/dev/vdc /mnt ext4 rw"'),
+        {"settings": {"ext4": "/dev/vdb1"}},
+    ),
+    (
+        Wanted(dracut_args="--add x"),
+        {"settings": {"dracut_args": '--mount "/dev/vdb /mnt xfs rw"'}},
+    ),
+    (Wanted(threads=2), {}),
+    (Wanted(threads=4), {"settings": FOUR}),
+    (Wanted(threads=2), {"settings": FOUR, "release": "1.0.49-1.fc41"}),
+    (Wanted(threads=2), {"settings": FOUR, "release": None}),
+    (Wanted(threads=2, target=target("ssh", "k@s")), {"settings": FOUR}),
+    (
+        Wanted(target=target("nfs", "s:/x")),
+        {"settings": {**FOUR, "core_collector": "makedumpfile -l --num-threads=2"}},
+    ),
+    (Wanted(options={"KDUMP_STDLOGLVL": 4}), {"release": "2.0.26-8.el9"}),
+    (
+        Wanted(options={"KDUMP_STDLOGLVL": 4}),
+        {"rules": {**NEW, "sysconfig": ["KDUMP_STDLOGLVL"]}, "release": "2.0.20-14.el8"},
+    ),
 ]
 
 
@@ -406,6 +616,12 @@ def test_what_is_doubtful_is_a_warning(
     assert made.problems == []
     (warning,) = made.warnings
     assert message in warning
+
+
+@pytest.mark.parametrize("wanted, changes", NO_WARNINGS)
+def test_what_is_not_doubtful_is_no_warning(wanted: Wanted, changes: t.Dict[str, t.Any]) -> None:
+    made = configured(wanted, **changes)
+    assert (made.problems, made.warnings) == ([], [])
 
 
 def test_hooks_are_files_of_their_own() -> None:
@@ -422,6 +638,36 @@ def test_an_old_release_has_one_hook_of_a_kind() -> None:
     assert made.problems == []
     assert made.settings["kdump_post"] == "/etc/kdump-fleet/post.d/10-mail"
     assert made.files["/etc/kdump-fleet/post.d/10-mail"].mode == 0o755
+
+
+OURS = "/etc/kdump-fleet/post.d/10-mail"
+# The host, its kdump_post now and before this collection, what is wanted, what is set in the end.
+HOOKS_GONE: t.List[t.Tuple[t.Dict[str, t.Any], str, str, Wanted, t.Optional[str]]] = [
+    (OLD, OURS, "", Wanted(), None),
+    (OLD, OURS, OURS, Wanted(), None),
+    (OLD, OURS, "/usr/local/bin/post", Wanted(), "/usr/local/bin/post"),
+    (OLD, OURS, "/usr/local/bin/post", Wanted(exclusive=True), None),
+    (OLD, OURS, "", Wanted(post_hooks=[HOOK]), OURS),
+    (OLD, "/usr/local/bin/post", "", Wanted(), "kept"),
+    # Its update has brought the folder.
+    (NEW, OURS, "", Wanted(), None),
+    (NEW, OURS, "", Wanted(post_hooks=[HOOK]), None),
+]
+
+
+@pytest.mark.parametrize("rules, there, before, wanted, expected", HOOKS_GONE)
+def test_a_hook_that_goes_takes_its_line_along(
+    rules: t.Dict[str, t.Any],
+    there: str,
+    before: str,
+    wanted: Wanted,
+    expected: t.Optional[str],
+) -> None:
+    now = facts({"kdump_post": there}, rules)
+    now["tooling"]["original_settings"] = {"kdump_post": before} if before else {}
+    made = TOOLING.configure(wanted, now)
+    assert made.problems == []
+    assert made.settings.get("kdump_post", "kept") == expected
 
 
 def test_an_old_release_calls_the_failure_action_by_its_old_name() -> None:
@@ -558,7 +804,28 @@ for file in /etc/kdump/pre.d/*; do true; done
 def test_a_script_that_is_not_understood_says_nothing(el9: FakeHost) -> None:
     el9.put(SCRIPT, "#!/bin/sh\n")
     el9.runner.programs.add("kdumpctl")
-    assert TOOLING.observed(el9)["options"] is None
+    found = TOOLING.observed(el9)
+    assert [found[key] for key in ("options", "ssh_given_back", "sysconfig")] == [None] * 3
+
+
+def test_what_the_scripts_read(el9: FakeHost) -> None:
+    el9.put(SCRIPT, SCRIPT_TEXT)
+    el9.runner.programs.add("kdumpctl")
+    found = TOOLING.observed(el9)
+    assert (found["ssh_given_back"], found["sysconfig"]) == (False, [])
+    el9.put(SCRIPT, SCRIPT_TEXT + 'ssh -G "${OPT[_target]}"\necho "$FADUMP_COMMANDLINE_APPEND"\n')
+    el9.put("/usr/lib/kdump/kdump-logger.sh", "[ -z $KDUMP_STDLOGLVL ]\n")
+    found = TOOLING.observed(el9)
+    assert found["ssh_given_back"] is True
+    assert found["sysconfig"] == ["FADUMP_COMMANDLINE_APPEND", "KDUMP_STDLOGLVL"]
+
+
+def test_what_the_scripts_read_is_what_counts() -> None:
+    bound = TOOLING.bound({"ssh_given_back": True, "sysconfig": []})
+    assert bound.config_files[0].problems("ssh a@B\n", "2.0.26-8.el9") != []
+    assert bound.config_files[1].setting_warning("KDUMP_STDLOGLVL", "4") != ""
+    assert TOOLING.config_files[0].problems("ssh a@B\n", "2.0.26-8.el9") == []
+    assert TOOLING.config_files[1].setting_warning("KDUMP_STDLOGLVL", "4") == ""
 
 
 def test_observed(el9: FakeHost) -> None:
@@ -571,6 +838,14 @@ def test_observed(el9: FakeHost) -> None:
     assert found["hook_folders"] == ["pre"]
     assert (found["hostname"], found["addresses"]) == ("node1", "10.0.0.1 fe80::1")
     assert (found["fence"], found["ostree"]) == (False, False)
+    assert (found["fadump"], found["fadump_arguments"]) == (False, False)
+
+
+def test_fadump_is_observed(el9: FakeHost) -> None:
+    el9.put("/sys/kernel/fadump/enabled", "1\n")
+    el9.put("/sys/kernel/fadump/bootargs_append", "\n")
+    found = TOOLING.observed(el9)
+    assert (found["fadump"], found["fadump_arguments"]) == (True, True)
 
 
 def test_observed_before_the_installation(host: FakeHost) -> None:
@@ -730,6 +1005,46 @@ def test_where_the_initrd_lies_beside_what_grub_has_booted(host: FakeHost) -> No
     assert TOOLING.initrd(host, KERNEL).path == f"{folder}/initramfs-{KERNEL}kdump.img"
 
 
+# From 2.0.26 and from 1.0.61.
+OLDER = 'if is_uki "$KDUMP_KERNEL"; then\n\tKDUMP_BOOTDIR=/boot\nfi\n'
+NEWER = "if [[ -z $DEFAULT_INITRD ]] || [[ ! -w $KDUMP_BOOTDIR ]]; then\n"
+IN_STATE = f"/var/lib/kdump/initramfs-{KERNEL}kdump.img"
+# kdump-lib.sh, the kernel's image, other files, where the initrd lies.
+BY_SCRIPT: t.List[t.Tuple[str, str, t.List[str], str]] = [
+    (OLDER, UKI, [], INITRD),
+    (OLDER, UKI, [IN_STATE], INITRD),
+    (OLDER, UKI, [SYSTEM], INITRD),
+    (OLDER, f"/efi/vmlinuz-{KERNEL}", [], f"/efi/initramfs-{KERNEL}kdump.img"),
+    (NEWER, UKI, [], IN_STATE),
+    (NEWER, UKI, [INITRD], IN_STATE),
+    (NEWER, UKI, [SYSTEM], IN_STATE),
+    (NEWER, f"/efi/vmlinuz-{KERNEL}", [], IN_STATE),
+    (NEWER, f"/boot/vmlinuz-{KERNEL}", [SYSTEM], INITRD),
+]
+
+
+@pytest.mark.parametrize("script, image, others, path", BY_SCRIPT)
+def test_the_script_says_where_the_initrd_lies(
+    host: FakeHost, script: str, image: str, others: t.List[str], path: str
+) -> None:
+    os.makedirs(host.path("/boot"), exist_ok=True)
+    host.put("/etc/machine-id", "abc\n")
+    host.put("/usr/lib/kdump/kdump-lib.sh", script)
+    for name in [image, *others]:
+        host.put(name, "x")
+    assert TOOLING.initrd(host, KERNEL).path == path
+
+
+def test_an_initrd_that_is_built_in_another_place_is_found(el9: FakeHost) -> None:
+    for name in (f"/boot/vmlinuz-{KERNEL}", SYSTEM, INITRD):
+        el9.remove(name)
+    el9.put(UKI, "x")
+    assert TOOLING.initrd(el9, KERNEL).path == IN_STATE
+    rebuilds(el9, "kdumpctl", "rebuild")
+    TOOLING.build(el9, KERNEL)
+    assert TOOLING.initrd(el9, KERNEL).path == INITRD
+
+
 def test_the_kernel_that_the_settings_load() -> None:
     assert TOOLING.kernel({}, KERNEL) == KERNEL
     assert TOOLING.kernel({"KDUMP_KERNELVER": "5.1"}, KERNEL) == "5.1"
@@ -825,6 +1140,54 @@ def test_the_hosts_own_initramfs_outlives_a_failure(el9: FakeHost) -> None:
         TOOLING.build(el9, KERNEL)
     assert (el9.read(SYSTEM), el9.read(INITRD)) == ("boots", "initrd")
     assert el9.glob("/boot/*" + KEPT) == []
+
+
+@pytest.fixture
+def z(el9: FakeHost) -> FakeHost:
+    """An IBM Z host with early kdump: zipl's map of the initramfs is the number of its file."""
+    el9.put("/etc/zipl.conf", "[defaultboot]\n")
+    el9.put(EARLY, "", mtime=100)
+    el9.put(SYSTEM, "boots", mtime=100)
+    rebuilds(el9, "kdumpctl", "rebuild")
+    rebuilds(el9, "dracut", "--force", SYSTEM + KEPT, KERNEL, path=SYSTEM + KEPT)
+    return el9
+
+
+def inode(host: FakeHost, path: str) -> int:
+    return os.stat(host.path(path)).st_ino
+
+
+def test_zipl_maps_the_new_initramfs_before_the_old_one_goes(z: FakeHost) -> None:
+    before, seen = inode(z, SYSTEM), []
+    z.runner.does(
+        "zipl",
+        action=lambda: seen.append(
+            (z.read(SYSTEM), [inode(z, p) for p in z.glob(SYSTEM + KEPT + "*")])
+        ),
+    )
+    TOOLING.build(z, KERNEL)
+    assert seen == [("new", [before])]
+    assert z.read(SYSTEM) == "new"
+    assert z.glob(SYSTEM + KEPT + "*") == []
+
+
+def test_the_old_initramfs_is_in_its_place_when_zipl_fails(z: FakeHost) -> None:
+    before = inode(z, SYSTEM)
+    z.runner.answer("zipl", code=1, stderr="no space")
+    with pytest.raises(CommandError, match="no space"):
+        TOOLING.build(z, KERNEL)
+    assert (inode(z, SYSTEM), z.read(SYSTEM), z.read(INITRD)) == (before, "boots", "initrd")
+    assert z.glob(SYSTEM + KEPT + "*") == []
+
+
+def test_a_run_that_was_cut_off_before_zipl_is_ended_first(z: FakeHost) -> None:
+    left = SYSTEM + KEPT + "-booted"
+    z.put(left, "mapped")
+    seen: t.List[t.Tuple[t.Optional[str], t.Optional[str]]] = []
+    z.runner.does("zipl", action=lambda: seen.append((z.read(SYSTEM), z.read(left))))
+    TOOLING.build(z, KERNEL)
+    assert seen == [("boots", "mapped"), ("new", "boots")]
+    assert z.glob(SYSTEM + KEPT + "*") == []
 
 
 def test_a_copy_that_was_cut_off_is_none(el9: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -926,22 +1289,26 @@ def test_a_load_may_take_as_long_as_a_build(el9: FakeHost) -> None:
     assert [limit for _argv, limit in limits] == [TOOLING.build_timeout] * 2
 
 
-NEEDS: t.List[t.Tuple[t.Dict[str, str], str, int, bool]] = [
-    ({}, "/var/crash", 1, False),
-    ({"path": "/dumps", "ssh": "kdump@server"}, "/dumps", 1, True),
-    ({"nfs": "server:/x", "KDUMP_COMMANDLINE_APPEND": "nr_cpus=16"}, "/var/crash", 16, True),
-    ({"xfs": "/dev/vdb", "KDUMP_COMMANDLINE_APPEND": "maxcpus=2"}, "/var/crash", 2, False),
-    ({"dracut_args": '--mount "server:/x /mnt nfs4 rw"'}, "/var/crash", 1, True),
-    ({"dracut_args": '--mount "server:/x /mnt nfs"'}, "/var/crash", 1, True),
-    ({"dracut_args": '--mount "/dev/vdb /mnt ext4"'}, "/var/crash", 1, False),
-    ({"dracut_args": "--mount"}, "/var/crash", 1, False),
-]
+NEEDS: t.List[t.Tuple[t.Dict[str, str], str, int, bool, str]] = [
+    ({}, "/var/crash", 1, False, ""),
+    ({"path": "/dumps", "ssh": "kdump@server"}, "/dumps", 1, True, "ssh kdump@server"),
+    ({"nfs": "s:/x", "KDUMP_COMMANDLINE_APPEND": "nr_cpus=16"}, "/var/crash", 16, True, "nfs s:/x"),
+    ({"xfs": "/dev/vdb", "KDUMP_COMMANDLINE_APPEND": "maxcpus=2"}, "/var/crash", 2, False, "xfs /dev/vdb"),
+    ({"raw": "/dev/vdb"}, "/var/crash", 1, False, "raw /dev/vdb"),
+    ({"virtiofs": "dumps"}, "/var/crash", 1, False, "virtiofs dumps"),
+    ({"dracut_args": '--mount "s:/x /mnt nfs4 rw"'}, "/var/crash", 1, True, "nfs4 s:/x"),
+    ({"dracut_args": '--mount "s:/x /mnt nfs"'}, "/var/crash", 1, True, "nfs s:/x"),
+    ({"dracut_args": '--mount "/dev/vdb /mnt ext4"'}, "/var/crash", 1, False, "ext4 /dev/vdb"),
+    ({"dracut_args": "--mount"}, "/var/crash", 1, False, ""),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("settings, path, cpus, network", NEEDS)
-def test_what_settings_say(settings: t.Dict[str, str], path: str, cpus: int, network: bool) -> None:
+@pytest.mark.parametrize("settings, path, cpus, network, elsewhere", NEEDS)
+def test_what_settings_say(
+    settings: t.Dict[str, str], path: str, cpus: int, network: bool, elsewhere: str
+) -> None:
     assert TOOLING.dump_path(settings) == path
-    assert TOOLING.need(settings) == {"cpus": cpus, "network": network}
+    assert TOOLING.need(settings) == {"cpus": cpus, "network": network, "elsewhere": elsewhere}
 
 
 def test_file_of() -> None:
@@ -985,10 +1352,39 @@ def test_dumps(host: FakeHost) -> None:
     ]
 
 
-def test_what_was_appended_the_last_time_does_not_stay() -> None:
-    now = facts()
-    original = now["tooling"]["settings"]["KDUMP_COMMANDLINE_APPEND"]
-    now["tooling"]["original_settings"] = dict(now["tooling"]["settings"])
-    now["tooling"]["settings"]["KDUMP_COMMANDLINE_APPEND"] = original + " first=1"
+# What is there, whether somebody else may have changed the file, what there is with second=2 or without third.
+ADDED: t.List[t.Tuple[str, t.Dict[str, t.Any], str]] = [
+    ("irqpoll first=1", {"edited": False}, "irqpoll second=2"),
+    ("irqpoll first=1", {"edited": True}, "irqpoll first=1 second=2"),
+    ("irqpoll own=1 second=2", {"edited": True}, "irqpoll own=1 second=2"),
+    ("irqpoll second=1 own=1", {"edited": True}, "irqpoll own=1 second=2"),
+    ("", {"edited": True}, "second=2"),
+]
+
+
+@pytest.mark.parametrize("there, record, expected", ADDED)
+def test_words_of_earlier_runs_go_and_those_of_others_stay(
+    there: str, record: t.Dict[str, t.Any], expected: str
+) -> None:
+    now = facts({"KDUMP_COMMANDLINE_APPEND": there})
+    now["tooling"]["original_settings"] = {"KDUMP_COMMANDLINE_APPEND": "irqpoll"}
+    now["tooling"]["files"] = {"/etc/sysconfig/kdump": record}
     made = TOOLING.configure(Wanted(commandline_append="second=2"), now)
-    assert made.settings["KDUMP_COMMANDLINE_APPEND"] == original + " second=2"
+    assert made.settings["KDUMP_COMMANDLINE_APPEND"] == expected
+
+
+def test_names_of_earlier_runs_go_and_those_of_others_stay() -> None:
+    now = facts({"KDUMP_COMMANDLINE_REMOVE": "quiet rhgb"})
+    now["tooling"]["original_settings"] = {"KDUMP_COMMANDLINE_REMOVE": "quiet"}
+    found = []
+    for edited in (False, True):
+        now["tooling"]["files"] = {"/etc/sysconfig/kdump": {"edited": edited}}
+        made = TOOLING.configure(Wanted(commandline_remove=["splash"]), now)
+        found.append(made.settings["KDUMP_COMMANDLINE_REMOVE"])
+    assert found == ["quiet splash", "quiet rhgb splash"]
+
+
+def test_a_file_that_was_never_written_is_taken_as_it_is() -> None:
+    now = facts({"KDUMP_COMMANDLINE_APPEND": "irqpoll own=1"})
+    made = TOOLING.configure(Wanted(commandline_append="second=2"), now)
+    assert made.settings["KDUMP_COMMANDLINE_APPEND"] == "irqpoll own=1 second=2"
