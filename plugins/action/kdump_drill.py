@@ -119,6 +119,11 @@ class ActionModule(ActionBase):
                 f"{facts['tooling']['config_path']} sends dumps to another machine, where this version of the drill "
                 "cannot look. Nothing was done."
             )
+        if facts["capture"]["elsewhere"]:
+            raise DrillError(
+                f"{facts['tooling']['config_path']} sends dumps to {facts['capture']['elsewhere']}, which is not in this "
+                "host's file tree, so this version of the drill cannot find them. Nothing was done."
+            )
         if settings.get("KDUMP_DUMP_DMESG") == "0":
             raise DrillError(
                 "KDUMP_DUMP_DMESG is 0: without the kernel log there is no proof. Nothing was done."

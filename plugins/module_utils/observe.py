@@ -456,7 +456,9 @@ def _capture(
         dumps,
     )
     found.update(
-        tooling.need(facts["tooling"]["settings"]) if tooling else {"cpus": 1, "network": False}
+        tooling.need(facts["tooling"]["settings"])
+        if tooling
+        else {"cpus": 1, "network": False, "elsewhere": ""}
     )
     if tooling and found["initrd"]:
         known = tooling.unpacked_size(host, kernel)

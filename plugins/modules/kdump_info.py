@@ -105,6 +105,7 @@ capture:
   description:
     - What decides how much memory the capture kernel needs, sizes in bytes. The kernel's C(image) in memory, the capture
       C(initrd), the loaded C(modules), memory of C(luks), and what a drill or a real dump has shown to be C(used).
+      C(cpus) and C(network) are what it uses; C(elsewhere) names a target that is not in the host's own file tree.
   type: dict
   returned: success
 sizing:

@@ -254,6 +254,13 @@ def test_a_drill_that_could_prove_nothing_is_refused(
     assert refused["failed"] and message in refused["msg"] and "Nothing was done" in refused["msg"]
 
 
+def test_a_drill_whose_dump_it_could_not_find_is_refused(light: LightHost) -> None:
+    light.write("/etc/kdump.conf", "path /dumps\next4 /dev/vdb1\n")
+    refused = light.module("kdump_drill", {"confirm": True, "tooling": "kdumpctl"})
+    assert refused["failed"] and "sends dumps to ext4 /dev/vdb1" in refused["msg"]
+    assert "Nothing was done" in refused["msg"]
+
+
 def test_a_drill_in_check_mode_crashes_nothing(light: LightHost) -> None:
     result = light.module("kdump_drill", {"confirm": True}, "--check")
     assert result["changed"] and "would crash" in result["msg"]

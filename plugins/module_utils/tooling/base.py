@@ -237,8 +237,12 @@ class Tooling(metaclass=abc.ABCMeta):
         return False
 
     def need(self, settings: t.Mapping[str, str]) -> t.Dict[str, t.Any]:
-        """Return what the settings decide of a capture's need for memory."""
-        return {"cpus": self.capture_cpus(settings), "network": self.leaves_the_host(settings)}
+        """Return what the settings decide of a capture: its CPUs, whether it takes a network, and where else it writes to.
+
+        ``elsewhere`` names a target that is not in this host's own file tree, such as 'ext4 /dev/vdb1'; '' for none.
+        """
+        network = self.leaves_the_host(settings)
+        return {"cpus": self.capture_cpus(settings), "network": network, "elsewhere": ""}
 
     @abc.abstractmethod
     def build(self, host: Host, kernel: str) -> None:

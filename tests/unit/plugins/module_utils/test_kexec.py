@@ -432,8 +432,8 @@ def test_what_the_settings_decide() -> None:
     assert TOOLING.dump_path({"DUMP_PATH": "/x"}) == "/x"
     assert TOOLING.kernel({}, "1") == "1"
     assert TOOLING.kernel({"CAPTURE_RELEASE": "2"}, "1") == "2"
-    assert TOOLING.need({"COMMANDLINE_APPEND": "nr_cpus=4"}) == {"cpus": 4, "network": False}
-    assert TOOLING.need({}) == {"cpus": 1, "network": False}
+    assert TOOLING.need({"COMMANDLINE_APPEND": "nr_cpus=4"}) == {"cpus": 4, "network": False, "elsewhere": ""}
+    assert TOOLING.need({}) == {"cpus": 1, "network": False, "elsewhere": ""}
 
 
 def test_the_units_start_files_that_are_there() -> None:
