@@ -7,7 +7,8 @@
 """What the capture kernel really used: a small script notes it during a dump, and later runs read the note.
 
 The script runs in the capture kernel beside the dump tool, and keeps the lowest MemAvailable that it has seen in
-a file of a few lines. Each tooling starts it in its own way.
+a file of a few lines. Each tooling starts it in its own way. A second script is for captures that boot with the host's
+own sysctls: it takes the panic triggers back.
 """
 
 import re
@@ -53,6 +54,29 @@ while :; do
     sleep 0.3
 done
 """.replace("@RECORD@", RECORD)
+
+CALM = "/etc/kdump-fleet/calm-capture"
+# What makes a kernel panic where it could go on; see panic.py for those that the role sets.
+TRIGGERS = (
+    *("kernel/panic_on_oops", "kernel/panic_on_warn", "kernel/panic_on_unrecovered_nmi"),
+    *("kernel/unknown_nmi_panic", "kernel/panic_on_io_nmi", "kernel/hardlockup_panic"),
+    *("kernel/softlockup_panic", "kernel/hung_task_panic", "kernel/panic_on_rcu_stall"),
+    "vm/panic_on_oom",
+)
+CALM_TEXT = f"""\
+#!/bin/sh
+# Managed by Ansible (kdump.fleet): local changes are lost at its next run.
+# In a capture kernel, takes back the panic sysctls of the crashed host: a panic there ends the dump, and without
+# kernel.panic the host hangs for ever.
+[ -e /proc/vmcore ] || exit 0
+for trigger in {" ".join(TRIGGERS)}; do
+    if [ -e "/proc/sys/$trigger" ]; then
+        echo 0 > "/proc/sys/$trigger" || continue
+    fi
+done
+echo 10 > /proc/sys/kernel/panic
+exit 0
+"""
 
 
 class Used(t.NamedTuple):

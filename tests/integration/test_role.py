@@ -158,12 +158,18 @@ def test_an_unmanaged_host_is_only_reported(light: LightHost) -> None:
 
 
 def test_an_exclusive_configuration_holds_nothing_else(light: LightHost) -> None:
+    # As 'kdump-config symlinks' leaves them; the package's own settings for them stay.
+    light.write("/var/lib/kdump/vmlinuz", "kernel\n")
+    light.write("/var/lib/kdump/initrd.img", "initrd\n")
     light.write("/etc/default/kdump-tools", 'nonsense\nFTP_PASSWORD="s3cret"\nHOSTTAG=hostname\n')
     play = light.role({"kdump_exclusive": True}, "--diff")
     assert play.code == 0 and "s3cret" not in play.output, play.output
     conf = light.read("/etc/default/kdump-tools") or ""
     assert "nonsense" not in conf and "HOSTTAG" not in conf
     assert 'FTP_PASSWORD="s3cret"' in conf
+    assert (
+        'KDUMP_KERNEL="/var/lib/kdump/vmlinuz"\nKDUMP_INITRD="/var/lib/kdump/initrd.img"\n' in conf
+    )
     again = light.role({"kdump_exclusive": True})
     assert again.code == 0 and again.changed == 0, again.output
 

@@ -20,12 +20,16 @@ from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import MIB
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling import assignments
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
+    SECRET,
     SECRET_RULE,
     ConfigFile,
     Dump,
     Facts,
     Initrd,
     Tooling,
+)
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_conf_file import (
+    arguments_problem,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.wanted import (
     Configuration,
@@ -53,7 +57,15 @@ def _absolute(value: str) -> str:
 
 
 def _natural(value: str) -> str:
-    return "" if re.match(r"[0-9]+$", value) else "must be a whole number, 0 or more"
+    # A shell takes 010 for eight, and 08 for nothing at all.
+    if re.match(r"(0|[1-9][0-9]*)\Z", value):
+        return ""
+    return "must be a whole number, 0 or more, without a zero in front"
+
+
+def _positive(value: str) -> str:
+    # The loops of kdump-config count down to 0 before they try, and NFS refuses a timeout of 0.
+    return "" if re.match(r"[1-9][0-9]*\Z", value) else "must be a whole number, 1 or more, without a zero in front"  # fmt: skip
 
 
 def _one_of(*choices: str) -> t.Callable[[str], str]:
@@ -73,27 +85,43 @@ def _command(value: str) -> str:
     return ""
 
 
+# makedumpfile's options with which it does something else than to write one dump.
+_OTHER_SHORT = re.compile(r"-[cDeEfFlpRXz]*[ghRv]")
+_OTHER_LONG = (
+    *("--split", "--reassemble", "--dump-dmesg", "--mem-usage", "--dry-run", "--check-params"),
+    "--help",
+)
+
+
 def _makedumpfile(value: str) -> str:
     words = value.split()
-    if "-F" in words and words[0] != "-F":
-        return "has -F, which kdump-tools adds itself; leave it out"
-    if "-E" in words and any(word in words for word in ("-c", "-l", "-p", "-z")):
-        return "joins -E with a compression (-c, -l, -p or -z), which makedumpfile refuses"
-    if "-x" in words and "-i" in words:
-        return "joins -x with -i, which makedumpfile refuses"
-    level = re.search(r"(?:^|\s)-d\s*([^\s]+)", value)
-    if level and not all(part.isdigit() and int(part) <= 31 for part in level.group(1).split(",")):
-        return f"has dump level {level.group(1)!r}; makedumpfile takes 0 to 31"
-    return ""
+    for word in words:
+        # Its long options may be cut short.
+        name = word.split("=")[0]
+        if _OTHER_SHORT.match(word) or (
+            name.startswith("--") and any(option.startswith(name) for option in _OTHER_LONG)
+        ):
+            return f"has {word}, with which makedumpfile writes no dump, or more than one file; leave it out"
+    # kdump-config adds -F unless it comes first; so the dump goes to its standard output, and there is one file.
+    given = words if value.startswith("-F") else [*words, "-F"]
+    return arguments_problem(given, 1).replace("mkdumprd", "kdump-config")
 
 
 def _ssh(value: str) -> str:
-    match = re.match(r"[^\s@:/-][^\s@]*@([^\s@-][^\s@]*)$", value)
+    if "/" in value:
+        return "must be user@host, without ssh:// and without a folder, which is KDUMP_COREDIR's"
+    if re.match(r"[^@]*:[^@]*@", value):
+        return "has a password, which ssh never takes; put the path of a key into SSH_KEY"
+    match = re.match(r"[^\s@:-][^\s@:]*@([^\s@-][^\s@]*)\Z", value)
     if match is None:
         return "must be user@host"
-    if "[" in value or "]" in value:
-        return "has brackets, which ssh does not understand here; write user@2001:db8::1"
-    if match.group(1).count(":") == 1:
+    host = match.group(1)
+    if host.count(":") > 1 or "[" in host:
+        return (
+            "has an IPv6 address, to which scp cannot copy; use a host name from /etc/hosts, or an alias in "
+            "/root/.ssh/config"
+        )
+    if ":" in host:
         return "has a port, which kdump-tools cannot honour; put it into /root/.ssh/config, for this host"
     return ""
 
@@ -101,9 +129,40 @@ def _ssh(value: str) -> str:
 def _nfs(value: str) -> str:
     return (
         ""
-        if re.match(r"(\[[0-9a-fA-F:]+\]|[^\s:\[\]/-][^\s:]*):/[^\s]*$", value)
+        if re.match(r"(\[[0-9a-fA-F:]+\]|[^\s:\[\]/-][^\s:]*):/[^\s]*\Z", value)
         else "must be host:/export"
     )
+
+
+def _ftp(value: str) -> str:
+    if "@" in value:
+        return (
+            "has a user; set FTP_USER. A password is a secret: write FTP_PASSWORD into /etc/default/kdump-tools on the "
+            "host, where it is kept"
+        )
+    if "://" in value:
+        return "is a URL; write host:/folder"
+    # kdump-config cuts it at the first colon.
+    if not re.match(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*(:/[A-Za-z0-9_%+=:,./-]*)?\Z", value):
+        return "must be host or host:/folder; a port goes into FTP_PORT, and an IPv6 address needs a name in /etc/hosts"
+    return ""
+
+
+def _one_word(value: str) -> str:
+    # kdump-config hands it to ftpput without quotes.
+    return "must be one word without any of * ? [" if re.search(r"[\s*?\[]", value) else ""
+
+
+_KEXEC_OTHER = re.compile(
+    r"-[a-z]*[ehluvS]|--(load|exec|unload|help|version|status|append|command-line|reuse-cmdline|initrd|ramdisk)(=|\Z)"
+)
+
+
+def _kexec(value: str) -> str:
+    for word in value.split():
+        if _KEXEC_OTHER.match(word):
+            return f"has {word}, with which kexec loads no capture kernel, or which kdump-config sets behind it; leave it out"
+    return ""
 
 
 def _anything(_value: str) -> str:
@@ -121,21 +180,21 @@ SETTINGS: t.Dict[str, t.Callable[[str], str]] = {
     "KDUMP_NUM_DUMPS": _natural,
     "KDUMP_COMPRESSION": _one_of("bzip2", "gzip", "lz4", "xz"),
     "MAKEDUMP_ARGS": _makedumpfile,
-    "KDUMP_KEXEC_ARGS": _anything,
+    "KDUMP_KEXEC_ARGS": _kexec,
     "KDUMP_CMDLINE": _anything,
     "KDUMP_CMDLINE_APPEND": _anything,
     "HOSTTAG": _one_of("ip", "hostname"),
     "NFS": _nfs,
-    "NFS_TIMEO": _natural,
+    "NFS_TIMEO": _positive,
     "NFS_RETRANS": _natural,
-    "NFS_MOUNT_RETRY": _natural,
+    "NFS_MOUNT_RETRY": _positive,
     "SSH": _ssh,
     "SSH_KEY": _absolute,
-    "SSH_KDUMP_RETRY": _natural,
-    "FTP": _anything,
-    "FTP_USER": _anything,
-    "FTP_PASSWORD": _anything,
-    "FTP_PORT": _natural,
+    "SSH_KDUMP_RETRY": _positive,
+    "FTP": _ftp,
+    "FTP_USER": _one_word,
+    "FTP_PASSWORD": _one_word,
+    "FTP_PORT": _positive,
 }
 
 
@@ -153,6 +212,10 @@ EVALUATED = (
     "SSH_KEY",
     "FTP_USER",
 )
+# The quotes around these are lost when the words that kdump-config evaluates are split.
+GLOBBED = ("KDUMP_CMDLINE", "KDUMP_CMDLINE_APPEND")
+# Of the package's file: links that it keeps to the running kernel and to its own initrd.
+IMAGES = {"KDUMP_KERNEL": f"{STATE}/vmlinuz", "KDUMP_INITRD": f"{STATE}/initrd.img"}
 
 ACTIONS = {"reboot": "reboot -f", "halt": "halt -f", "poweroff": "poweroff -f"}
 # The settings that a variable of the role stands for.
@@ -179,6 +242,8 @@ VARIABLES = {
 _COMMANDLINE_APPEND = (
     "reset_devices systemd.unit=kdump-tools-dump.service nr_cpus=1 irqpoll usbcore.nousb"
 )
+# A capture kernel that panics would hang for ever.
+_PANIC = "panic=10"
 
 # The capture kernel boots the host's own root file system with kdump-tools-dump.service as its target, so a
 # unit that this one wants runs beside the dump, and at no other time.
@@ -188,11 +253,13 @@ _NOTE_UNIT_TEXT = f"""\
 [Unit]
 Description=Note how much memory the capture kernel uses
 DefaultDependencies=no
-After=local-fs.target
+After=local-fs.target systemd-sysctl.service
 Before=kdump-tools-dump.service
 ConditionPathExists=/proc/vmcore
 
 [Service]
+# The capture has just set the panic sysctls of the host.
+ExecStartPre=-/bin/sh {capture.CALM}
 ExecStart=/bin/sh {capture.SCRIPT}
 OOMScoreAdjust=-1000
 """
@@ -210,8 +277,13 @@ _SAVE_TEXT = f"""\
 # Managed by Ansible (kdump.fleet): local changes are lost at its next run.
 # In a capture kernel: hooks, kdump-tools' own dump, hooks, and the end. A hook before the dump that fails prevents it.
 result=0
+# A hook that never ends would keep the host from coming back.
+limit=
+if command -v timeout > /dev/null; then
+    limit="timeout -k 60 1800"
+fi
 for hook in {HOOKS}/pre.d/*; do
-    if [ -x "$hook" ] && ! "$hook"; then
+    if [ -x "$hook" ] && ! $limit "$hook"; then
         echo "kdump-fleet: $hook failed: no dump is written"
         result=1
         break
@@ -223,14 +295,17 @@ if [ "$result" = 0 ]; then
 fi
 for hook in {HOOKS}/post.d/*; do
     if [ -x "$hook" ]; then
-        "$hook" "$result" || echo "kdump-fleet: $hook failed"
+        $limit "$hook" "$result" || echo "kdump-fleet: $hook failed"
     fi
 done
 sync
 if [ "$result" = 0 ]; then
     @FINAL@
 else
-    ${{KDUMP_FAIL_CMD:-reboot -f}}
+    # As sh reads it, which is what counts for kdump-config too; systemd, which has set the environment, differs in
+    # comments and in export. A file that ends the shell which reads it must not keep the host from rebooting.
+    action=$(unset KDUMP_FAIL_CMD; . /etc/default/kdump-tools > /dev/null 2>&1; echo "$KDUMP_FAIL_CMD")
+    ${{action:-reboot -f}}
 fi
 """
 _SAVE_DROPIN_TEXT = f"""\
@@ -241,6 +316,11 @@ ExecStart=/bin/sh {SAVE}
 """
 
 
+# A password before a host's name, where none belongs; whatever is between the first colon and the last @.
+_LOGIN = re.compile(r"\A((?:\w+://)?[^:]*:(?!//)).*(?=@)", re.S)
+_LOGIN_LINE = re.compile(r"(\b(?:SSH|FTP)[ \t]*=[\"']?(?:\w+://)?[^:\n]*:(?!//)).*(?=@)")
+
+
 class KdumpToolsConf(ConfigFile):
     """/etc/default/kdump-tools: read by sh, and by systemd as an EnvironmentFile."""
 
@@ -248,7 +328,7 @@ class KdumpToolsConf(ConfigFile):
     secrets = ("FTP_PASSWORD",)
 
     def parse(self, text: str) -> t.Dict[str, str]:
-        return assignments.parse(text)
+        return assignments.parse(text, bash=False)
 
     def render(
         self,
@@ -257,13 +337,19 @@ class KdumpToolsConf(ConfigFile):
         release: t.Optional[str] = None,
     ) -> str:
         del release
-        return assignments.render(text, settings)
+        return assignments.render(text, settings, bash=False)
+
+    def spoils(self, text: str) -> str:
+        """Return why sh may not read the file to its end, or ''."""
+        return assignments.spoils(text, bash=False)
 
     def problems(self, text: str, release: t.Optional[str] = None) -> t.List[str]:
         found = []
         seen: t.Dict[str, int] = {}
         for line in assignments.lines(text):
             reason = line.reason
+            if line.adds and not reason:
+                reason = "is added to with +=, which only bash understands; write the whole value"
             if line.key and line.key in seen:
                 found.append(
                     f"line {line.number}: {line.key} is set again (first in line {seen[line.key]}); the last one counts"
@@ -274,10 +360,10 @@ class KdumpToolsConf(ConfigFile):
                 if reason:
                     reason = f"{self.shown(line.key, line.value)} {reason}"
             elif reason:
-                reason = f"{line.key or repr(line.text.strip())} {reason}"
+                reason = f"{line.key or repr(self.redact(line.text).strip())} {reason}"
             if reason:
                 found.append(f"line {line.number}: {reason}")
-        return found
+        return found + [f"{key} {reason}" for key, reason in _half(self.parse(text))]
 
     def setting_problem(self, key: str, value: str, release: t.Optional[str] = None) -> str:
         """Return what is wrong with one setting, or ''. An empty value means unset to kdump-tools."""
@@ -295,7 +381,11 @@ class KdumpToolsConf(ConfigFile):
         special = re.search(r"[\"\\$`]", value)
         if special:
             # The file is read by sh and, as EnvironmentFile=, by systemd.
-            return f"holds {special.group()!r}, which sh and systemd read differently; leave it out"
+            what = "a quote, $, ` or backslash" if self.secret(key) else repr(special.group())
+            return f"holds {what}, which sh and systemd read differently; leave it out"
+        globbed = re.search(r"[*?\[]", value) if key in GLOBBED else None
+        if globbed:
+            return f"holds {globbed.group()!r}, for which kdump-config may put the names of files; leave it out"
         if key in EVALUATED and not re.match(r"[A-Za-z0-9_@%+=:,./ -]*\Z", value):
             return (
                 "goes into a command that kdump-config evaluates, so it may hold only letters, digits, blanks "
@@ -308,6 +398,32 @@ class KdumpToolsConf(ConfigFile):
         if key == "KDUMP_SYSCTL":
             return "is read by kdump-tools 1.6.7 (Ubuntu 20.04) alone; set kdump_panic_on"
         return "" if key in SETTINGS else "is no setting that kdump-tools 1.6.7 to 1.10.9 reads"
+
+    def masked(self, key: str, value: str) -> str:
+        """Return a value as facts may hold it: without its secret, also one that has no place there."""
+        value = super().masked(key, value)
+        return _LOGIN.sub(rf"\g<1>{SECRET}", value) if key in ("SSH", "FTP") else value
+
+    def shown(self, key: str, value: str) -> str:
+        return super().shown(key, self.masked(key, value))
+
+    def redact(self, text: str) -> str:
+        return _LOGIN_LINE.sub(rf"\g<1>{SECRET}", super().redact(text))
+
+
+def _half(settings: t.Mapping[str, str]) -> t.Iterator[t.Tuple[str, str]]:
+    """Yield the one of KDUMP_KERNEL and KDUMP_INITRD that is missing beside the other, and what comes of it."""
+    kernel, initrd = settings.get("KDUMP_KERNEL"), settings.get("KDUMP_INITRD")
+    if kernel and not initrd:
+        yield (
+            "KDUMP_INITRD",
+            "is not set, and KDUMP_KERNEL is: it would boot without an initrd; set both, or neither",
+        )
+    if initrd and not kernel:
+        yield (
+            "KDUMP_KERNEL",
+            "is not set, and KDUMP_INITRD is ignored without it; set both, or neither",
+        )
 
 
 class KdumpTools(Tooling):
@@ -334,6 +450,7 @@ class KdumpTools(Tooling):
     def own_files(self) -> t.Dict[str, OwnFile]:
         return {
             capture.SCRIPT: OwnFile(capture.SCRIPT_TEXT),
+            capture.CALM: OwnFile(capture.CALM_TEXT),
             f"{UNITS}/{NOTE_UNIT}": OwnFile(_NOTE_UNIT_TEXT),
             f"{UNITS}/kdump-tools-dump.service.d/kdump-fleet.conf": OwnFile(_DUMP_DROPIN_TEXT),
         }
@@ -366,7 +483,8 @@ class KdumpTools(Tooling):
                 "kdump-tools can use no other program"
             )
         elif words:
-            settings["MAKEDUMP_ARGS"] = " ".join(words[1:]) or None
+            # Unset means -c -d 31, and a bare makedumpfile does nothing of the kind.
+            settings["MAKEDUMP_ARGS"] = " ".join(words[1:]) or "-d 0"
         for key, value in (
             ("KDUMP_NUM_DUMPS", wanted.dumps_to_keep),
             ("SSH_KEY", wanted.sshkey),
@@ -399,7 +517,14 @@ class KdumpTools(Tooling):
             **dict.fromkeys(given, "kdump_kdump_tools"),
         }
         settings.update({**options, **given})
-        problems += self._problems(settings, names)
+        if wanted.exclusive and not set(IMAGES) & set(settings):
+            # The package's file sets them; without, the host's own big initrd would be loaded.
+            settings.update(IMAGES)
+        problems += _dropped(wanted) + self._problems(settings, names)
+        if set(IMAGES) & set(settings):
+            kept = {} if wanted.exclusive else facts["tooling"]["settings"]
+            merged = {key: value for key, value in {**kept, **settings}.items() if value}
+            problems += [f"{VARIABLES[key]}: {key} {reason}" for key, reason in _half(merged)]
         arguments = {} if wanted.fadump is None else {"fadump": _fadump(wanted)}
         return Configuration(settings, _capture_files(wanted), arguments, problems, [])
 
@@ -555,24 +680,71 @@ def _target_settings(wanted: Wanted) -> t.Dict[str, t.Optional[str]]:
         return {}
     kind = wanted.target["type"].upper()
     location = ssh_destination(wanted) if kind == "SSH" else wanted.target["location"]
+    if kind == "FTP":
+        # Other toolings take a URL.
+        location = re.sub(r"\A([^:/@]+)/", r"\1:/", re.sub(r"\Aftp://", "", location))
     return {key: location if key == kind else None for key in ("SSH", "NFS", "FTP")}
 
 
 def _commandline_append(wanted: Wanted, facts: Facts) -> t.Tuple[t.Optional[str], t.List[str]]:
-    """Return KDUMP_CMDLINE_APPEND: the package's own words, and the wanted ones behind them."""
+    """Return KDUMP_CMDLINE_APPEND: the package's own words, the wanted ones behind them, and what ends a panic.
+
+    Without any that are wanted, the file's own words stay.
+    """
     more = (wanted.commandline_append or "").split()
     if wanted.extra_modules:
         # systemd-modules-load reads it, once the root file system is there.
         more.append("modules_load=" + ",".join(wanted.extra_modules))
-    if not more:
-        return None, []
-    default = facts["tooling"]["rules"].get("commandline_append")
-    if default is None and facts["tooling"]["installed"]:
+    tooling = facts["tooling"]
+    default = tooling["rules"].get("commandline_append")
+    if default is None and not tooling.get("installed"):
+        default = _COMMANDLINE_APPEND
+    own = "" if wanted.exclusive else tooling["settings"].get("KDUMP_CMDLINE_APPEND", "")
+    if more and default is None:
         return None, [
             "kdump_commandline_append: what this host's kdump-config appends by itself depends on the machine, so nothing can "
             "be added to it; set the whole of it, kdump_options: {KDUMP_CMDLINE_APPEND: ...}"
         ]
-    return " ".join([default or _COMMANDLINE_APPEND, *more]), []
+    text = " ".join([default, *more]) if more else own or default
+    ended = re.search(r"(^|\s)panic=", f"{wanted.commandline or ''} {text}")
+    if text is None or (ended and not more):
+        return None, []
+    if text == own and KdumpToolsConf().setting_problem("KDUMP_CMDLINE_APPEND", own):
+        # It is its owner's to repair.
+        return None, []
+    return (text if ended else f"{text} {_PANIC}"), []
+
+
+def _dropped(wanted: Wanted) -> t.List[str]:
+    """Return what is set and would come to nothing beside something else that is set."""
+    kind = (wanted.target or {}).get("type")
+    found = []
+    images = [name for name in ("capture_kernel", "capture_initrd") if getattr(wanted, name)]
+    if wanted.kernel_version and images:
+        found.append(
+            f"kdump_kernel_version: chooses kernel and initrd, and so does kdump_{images[0]}; set one or the other"
+        )
+    appended = [name for name in ("commandline_append", "extra_modules") if getattr(wanted, name)]
+    if "KDUMP_CMDLINE_APPEND" in wanted.options and appended:
+        found.append(
+            f"kdump_options: KDUMP_CMDLINE_APPEND is all that is appended, so that kdump_{appended[0]} would come to "
+            "nothing; set one or the other"
+        )
+    if kind == "ftp" and wanted.path != Wanted().path:
+        found.append(
+            f"kdump_path: {wanted.path!r} is not where an ftp target's dumps go; name the folder in its location, such as "
+            f"server:{wanted.path}, and leave kdump_path out"
+        )
+    if wanted.target is not None and wanted.dumps_to_keep:
+        found.append(
+            "kdump_dumps_to_keep: kdump-tools deletes nothing on another host; leave it out, and let that host do it"
+        )
+    for name, kinds in (("timeout", ("nfs",)), ("retries", ("nfs", "ssh"))):
+        if name in wanted.network and kind is not None and kind not in kinds:
+            found.append(
+                f"kdump_network: {name!r} is for a target of type {' or '.join(kinds)} with kdump-tools; leave it out"
+            )
+    return found
 
 
 def _network_settings(wanted: Wanted) -> t.Tuple[t.Dict[str, t.Optional[str]], t.List[str]]:

@@ -28,10 +28,12 @@ from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.suse_sysconfig import (
     COMMANDLINE,
     MAIL_AT_BOOT,
+    MAKEDUMPFILE_VALUED,
     SCRIPTS,
     SuseSysconfig,
     Version,
     parse_savedir,
+    single_options,
     together,
     version_of,
 )
@@ -190,6 +192,11 @@ class Suse(Tooling):
         problems += wrong + unsupported(wanted, "SUSE's kdump", _unsupported(wanted, facts))
         problems += self._setting_problems(settings, set(options), version)
         problems += _combined(settings, _settings(facts), version)
+        if wanted.early is False:
+            problems.append(
+                "kdump_early: false: SUSE's kdump cannot honour it: kdump-early.service comes with kdump.service, and "
+                "loads the capture kernel as soon as the local file systems are there; leave it out, or set true"
+            )
         warnings += self._setting_warnings(settings, set(options), version)
         arguments = {}
         if wanted.fadump is not None:
@@ -204,7 +211,7 @@ class Suse(Tooling):
             if value is None:
                 continue
             reason = conf.setting_problem(key, value, _text(version))
-            if conf.secret(key) and key in own:
+            if key in own and conf.masked(key, value) != value:
                 reason = SECRET_RULE
             if reason:
                 name = "kdump_options" if key in own else VARIABLES[key]
@@ -389,12 +396,26 @@ def _leaves_the_host(savedir: str) -> bool:
 
 def _target(wanted: Wanted, facts: Facts, version: Version) -> _Part:
     """Return KDUMP_SAVEDIR. What the file has already stays if it means the same, with a password in it too."""
-    del version
     current = _settings(facts).get("KDUMP_SAVEDIR", "")
     there = parse_savedir(current)
     if wanted.target is None:
-        same = there is not None and (there.protocol, there.path) == ("file", wanted.path)
-        return _Part({} if same else {"KDUMP_SAVEDIR": wanted.path})
+        if there and (there.protocol, there.path) == ("file", wanted.path):
+            return _Part({})
+        # Up to 1.0, // begins the name of a host.
+        remote = (there and there.protocol != "file") or (
+            version < SCRIPTS and current.startswith("//")
+        )
+        if not remote or wanted.exclusive:
+            return _Part({"KDUMP_SAVEDIR": wanted.path})
+        shown = SuseSysconfig().shown("KDUMP_SAVEDIR", current)
+        return _Part(
+            {},
+            [],
+            [
+                f"kdump_target: is not set, so {shown} stays, and dumps leave this host; for dumps in kdump_path take that "
+                f"line out of {SuseSysconfig.path}, or set kdump_exclusive"
+            ],
+        )
     kind = wanted.target["type"]
     if kind not in ("ssh", "sftp", "ftp", "nfs", "cifs"):
         # unsupported() says why not.
@@ -403,7 +424,13 @@ def _target(wanted: Wanted, facts: Facts, version: Version) -> _Part:
     if problem:
         return _Part({}, [problem])
     meant = parse_savedir(url)
-    if meant and there and meant == there._replace(password="", user=meant.user and there.user):
+    # A password that ssh cannot use is none that stays.
+    password = there.password if there and kind == "ssh" else ""
+    if (
+        meant
+        and there
+        and meant == there._replace(password=password, user=meant.user and there.user)
+    ):
         return _Part({})
     warnings = []
     if kind in ("nfs", "cifs"):
@@ -418,7 +445,14 @@ def _url(wanted: Wanted, kind: str) -> t.Tuple[str, str]:
     target = wanted.target or {}
     location = ssh_destination(wanted) if kind == "ssh" else target["location"]
     location = re.sub(rf"\A{kind}://", "", location)
-    if re.match(r"[^/@]*:[^/@]*@", location):
+    # A share or a folder of NFS begins with the first colon.
+    secret = r"[^/@]*:[^/@]*@" if kind == "nfs" else r"(//)?[^:]*:.*@"
+    if re.match(secret, location) and kind == "ssh":
+        return (
+            "",
+            "kdump_target: ssh cannot log in with a password; leave it out, and set kdump_sshkey",
+        )
+    if re.match(secret, location):
         return "", (
             f"kdump_target: the password in {kind}:// {SECRET_RULE}: KDUMP_SAVEDIR in /etc/sysconfig/kdump, whose "
             "password stays while the rest of it is as in kdump_target"
@@ -443,9 +477,8 @@ def _collected(wanted: Wanted, facts: Facts, version: Version) -> _Part:
     if words is None:
         return _Part({})
     if words in (["cp"], ["scp"]):
-        if version >= SCRIPTS:
-            return _Part({"KDUMP_DUMPFORMAT": "raw"})
-        return _Part({"KDUMP_DUMPFORMAT": "ELF", "KDUMP_DUMPLEVEL": "0"})
+        whole = "raw" if version >= SCRIPTS else "ELF"
+        return _Part({"KDUMP_DUMPFORMAT": whole, "KDUMP_DUMPLEVEL": "0"})
     if words[:1] != ["makedumpfile"]:
         return _Part(
             {},
@@ -454,7 +487,13 @@ def _collected(wanted: Wanted, facts: Facts, version: Version) -> _Part:
                 "SUSE's kdump can use no other program but by kdump_options: {KDUMP_TRANSFER: ...}"
             ],
         )
-    found = _split_collector(words[1:])
+    found = _split_collector(single_options(words[1:], MAKEDUMPFILE_VALUED))
+    for option, key in (("-d", "KDUMP_DUMPLEVEL"), ("--num-threads", "KDUMP_CPUS")):
+        if found[key] == "":
+            return _Part(
+                {},
+                [f"kdump_core_collector: {wanted.core_collector!r} has {option} without its value"],
+            )
     threads = found.pop("KDUMP_CPUS")
     if threads is not None and re.match(r"[0-9]+\Z", threads):
         # They are the CPUs of the capture kernel; up to 1.0 one of them is left for the writing.
@@ -479,7 +518,10 @@ def _current_collector(facts: Facts) -> str:
 
 
 def _split_collector(words: t.Sequence[str]) -> t.Dict[str, t.Optional[str]]:
-    """Return SUSE's settings for makedumpfile's options; the ones without a setting of their own stay together."""
+    """Return SUSE's settings for makedumpfile's options; the ones without a setting of their own stay together.
+
+    :param words: no joined options; see single_options().
+    """
     found: t.Dict[str, t.Optional[str]] = {"KDUMP_DUMPFORMAT": "ELF", "KDUMP_DUMPLEVEL": "0"}
     found["KDUMP_CPUS"] = None
     rest = []
@@ -488,14 +530,14 @@ def _split_collector(words: t.Sequence[str]) -> t.Dict[str, t.Optional[str]]:
         word = words[position]
         following = words[position + 1] if position + 1 < len(words) else ""
         position += 1
-        level = re.match(r"-d(\d+)\Z|--dump-level=(\d+)\Z", word)
+        level = re.match(r"-d(.+)|--dump-level=(.*)", word)
         if word in _FORMATS:
             found["KDUMP_DUMPFORMAT"] = _FORMATS[word]
         elif word in ("-d", "--dump-level"):
             found["KDUMP_DUMPLEVEL"] = following
             position += 1
         elif level:
-            found["KDUMP_DUMPLEVEL"] = level.group(1) or level.group(2)
+            found["KDUMP_DUMPLEVEL"] = level.group(1) or level.group(2) or ""
         elif word == "--num-threads":
             found["KDUMP_CPUS"] = following
             position += 1
@@ -615,7 +657,10 @@ def _named(variable: str, values: t.Mapping[str, t.Any], names: t.Mapping[str, s
 def _notified(wanted: Wanted, facts: Facts, version: Version) -> _Part:
     found = _named("notification", wanted.notification, _NOTIFICATION)
     problems, warnings = list(found.problems), []
-    if found.settings and not found.settings.get("KDUMP_NOTIFICATION_TO"):
+    # Of copies together() says so.
+    if found.settings and not {"KDUMP_NOTIFICATION_TO", "KDUMP_NOTIFICATION_CC"} & set(
+        found.settings
+    ):
         problems.append("kdump_notification: has no 'to', and without it nobody is told")
     missing = facts["tooling"]["installed"] and facts["tooling"]["rules"].get("mail") is False
     if found.settings and missing and version >= MAIL_AT_BOOT:
@@ -673,8 +718,6 @@ def _unsupported(wanted: Wanted, facts: Facts) -> t.Dict[str, str]:
         "capture_initrd": "it builds its own; leave it out",
         "commandline_remove": "it can only replace the whole line; set kdump_commandline",
         "dracut_args": "mkdumprd calls dracut with arguments of its own; put options into /etc/dracut.conf.d",
-        "early": "nothing of it is in the initrd; kdump-early.service, enabled with kdump.service, loads it as soon as the "
-        "local file systems are there; leave it out",
         "emergency_hooks": "its capture has no hook for that; set kdump_system_action: shell",
         "extra_modules": "its initrd has the drivers of this host and no list for more; name them as add_drivers in "
         "/etc/dracut.conf.d, for all initrds",

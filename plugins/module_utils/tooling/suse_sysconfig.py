@@ -17,7 +17,11 @@ import shlex
 import typing as t
 
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling import assignments
-from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import SECRET, ConfigFile
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
+    REDACTED,
+    SECRET,
+    ConfigFile,
+)
 
 Version = t.Tuple[int, ...]
 Check = t.Callable[[str, Version], str]
@@ -90,7 +94,10 @@ _ALIASES = {"scp": "sftp", "smb": "cifs"}
 _REMOTE = ("ftp", "sftp", "ssh", "nfs", "cifs")
 _URL = re.compile(r"([A-Za-z]+)://", re.S)
 _HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\])(?::([0-9]+))?\Z")
-PASSWORD_IN_URL = re.compile(r"(://[^/:@\s\"']*:)[^/\s\"']*(?=@)")
+# Whatever is between the first : behind :// and the last @ may be a password: some hold / or @ or a quote.
+PASSWORD_IN_URL = re.compile(r"(://[^:\n]*:)[^\n]*(?=@)")
+# What a command has that logs in somewhere.
+_LOGIN = re.compile(r":[^\s@]*@|(^|\s)(-u|--user)|pass|secret|token|login|credential", re.I)
 _SAVEDIR_FORMS = (
     "it is a folder such as /var/crash or a URL such as ssh://user@host/folder, with one of: file, ftp, sftp, scp, ssh, "
     "nfs, cifs, smb"
@@ -119,6 +126,10 @@ def parse_savedir(value: str) -> t.Optional[Target]:
     return Target(protocol, slash + path, user, password, host, port)
 
 
+# The scripts hand it to ssh within the user's name, and kdumptool, up to 1.0, not at all.
+_PASSWORD = "has a password, with which ssh cannot log in; use a key, see KDUMP_SSH_IDENTITY"
+
+
 def _savedir(value: str, version: Version) -> str:
     if version < SCRIPTS:
         return _old_savedir(value)
@@ -133,6 +144,8 @@ def _savedir(value: str, version: Version) -> str:
     target = parse_savedir(value)
     if target is None:
         return f"is no target; {_SAVEDIR_FORMS}"
+    if target.protocol == "ssh" and target.password:
+        return _PASSWORD
     if target.protocol == "file":
         if not target.path.startswith("/"):
             return "would be a folder below the one that the service runs in; write file:///folder"
@@ -196,6 +209,8 @@ def _old_savedir(value: str) -> str:
             return "has no host"
         if protocol == "nfs" and "@" in (authority or ""):
             return "has a user, which NFS does not know"
+        if protocol == "ssh" and ":" in (authority or "").rpartition("@")[0]:
+            return _PASSWORD
         protocols.add(protocol)
     if len(words) > 1 and protocols != {"file"}:
         return "names several targets; that works with folders of this host alone"
@@ -270,13 +285,40 @@ def _words(value: str) -> str:
     return "has a quote that is never closed" if _open_quote(value) else ""
 
 
-def _conflict(value: str, reasons: t.Mapping[t.Tuple[str, ...], str]) -> str:
+# The short options that take a value, of makedumpfile and of kexec.
+MAKEDUMPFILE_VALUED = "bdgiLx"
+_KEXEC_VALUED = "t"
+
+
+def single_options(words: t.Sequence[str], valued: str) -> t.List[str]:
+    """Return words with joined short options apart, as getopt reads them: -cd31 is -c -d31.
+
+    :param valued: the letters of the options that take a value; it may be the next word, which stays as it is.
+    """
+    result: t.List[str] = []
+    of_option = False
+    for word in words:
+        if of_option or not re.match(r"-[A-Za-z]", word):
+            result.append(word)
+            of_option = False
+            continue
+        letters = word[1:]
+        while letters:
+            takes = letters[0] in valued
+            result.append("-" + (letters if takes else letters[0]))
+            of_option = takes and len(letters) == 1
+            letters = "" if takes else letters[1:]
+    return result
+
+
+def _conflict(value: str, reasons: t.Mapping[t.Tuple[str, ...], str], valued: str) -> str:
     """Return why a word does not do what it looks like.
 
     :param reasons: by options; one of a single letter may have its value behind it without a blank.
+    :param valued: see single_options().
     """
-    for word in value.split():
-        name = word.split("=")[0]
+    for word in single_options(value.split(), valued):
+        name = word.split("=")[0] if word.startswith("--") else word[:2]
         for options, reason in reasons.items():
             if name in options:
                 return f"has {name}, {reason}"
@@ -300,7 +342,7 @@ _KEXEC_UNDONE: t.Dict[t.Tuple[str, ...], str] = {
 }
 _MAKEDUMPFILE: t.Dict[t.Tuple[str, ...], str] = {
     ("-c", "-l", "-p", "-z", "-E"): "which is KDUMP_DUMPFORMAT's",
-    ("-d", "--dump-level", *(f"-d{level}" for level in range(32))): "which is KDUMP_DUMPLEVEL's",
+    ("-d", "--dump-level"): "which is KDUMP_DUMPLEVEL's",
     ("-F",): "which is added where it is needed; leave it out",
     ("--split", "--reassemble", "-R", "--dump-dmesg", "--help", "-h", "-v", "-f"): (
         "which makes makedumpfile do something else than to write one dump"
@@ -311,7 +353,7 @@ _THREADS: t.Dict[t.Tuple[str, ...], str] = {("--num-threads",): "which is KDUMP_
 
 def _kexec(value: str, version: Version) -> str:
     undone = _KEXEC_UNDONE if version >= AUTOMATIC_KEXEC else {}
-    return _words(value) or _conflict(value, {**_KEXEC, **undone})
+    return _words(value) or _conflict(value, {**_KEXEC, **undone}, _KEXEC_VALUED)
 
 
 def _makedumpfile(value: str, version: Version) -> str:
@@ -319,7 +361,7 @@ def _makedumpfile(value: str, version: Version) -> str:
     words = value.split()
     if "-x" in words and "-i" in words:
         return "joins -x with -i, which makedumpfile refuses"
-    return _words(value) or _conflict(value, {**_MAKEDUMPFILE, **threads})
+    return _words(value) or _conflict(value, {**_MAKEDUMPFILE, **threads}, MAKEDUMPFILE_VALUED)
 
 
 def _commandline(value: str, version: Version) -> str:
@@ -395,6 +437,17 @@ def _update(value: str, version: Version) -> str:
     return "" if value in ("", "true", "false") else "is run as a command; write true or false"
 
 
+def _identity(value: str, version: Version) -> str:
+    del version
+    found = re.search(r"[~,'\"*?\[\]{}]", value)
+    if found:
+        return (
+            f"holds {found.group()!r}, which no shell takes away or expands here as it looks; name files of /root/.ssh, or "
+            "absolute paths, with blanks between them"
+        )
+    return ""
+
+
 def _anything(value: str, version: Version) -> str:
     del value, version
     return ""
@@ -436,7 +489,7 @@ SETTINGS: t.Dict[str, Check] = {
     "KDUMP_NOTIFICATION_TO": _anything,
     "KDUMP_NOTIFICATION_CC": _anything,
     "KDUMP_HOST_KEY": _host_key,
-    "KDUMP_SSH_IDENTITY": _anything,
+    "KDUMP_SSH_IDENTITY": _identity,
 }
 _EMPTY_COUNTS = ("KDUMP_SAVEDIR", "KDUMP_DUMPFORMAT")  # up to 1.0, where the others have a meaning
 
@@ -500,6 +553,10 @@ class SuseSysconfig(ConfigFile):
         # The package's comments show defaults in a way of their own, so there is nothing to set a line below.
         return assignments.render(text, settings, commented=False)
 
+    def spoils(self, text: str) -> str:
+        """Return why bash may not read the file to its end, or ''."""
+        return assignments.spoils(text)
+
     def problems(self, text: str, release: t.Optional[str] = None) -> t.List[str]:
         version = version_of(release)
         found = []
@@ -554,13 +611,20 @@ class SuseSysconfig(ConfigFile):
 
     def masked(self, key: str, value: str) -> str:
         """Return a value as facts may hold it: without its secret."""
+        if key == "KDUMP_TRANSFER" and _LOGIN.search(value):
+            return SECRET
         return PASSWORD_IN_URL.sub(rf"\g<1>{SECRET}", super().masked(key, value))
 
     def shown(self, key: str, value: str) -> str:
         return super().shown(key, self.masked(key, value))
 
     def redact(self, text: str) -> str:
-        return PASSWORD_IN_URL.sub(rf"\g<1>{SECRET}", super().redact(text))
+        shown = []
+        for line in assignments.lines(text):
+            hidden = "KDUMP_TRANSFER" in line.text and _LOGIN.search(line.text)
+            shown.append(REDACTED if hidden else line.text)
+        whole = "\n".join(shown) + ("\n" if text.endswith("\n") else "")
+        return PASSWORD_IN_URL.sub(rf"\g<1>{SECRET}", super().redact(whole))
 
 
 def _known(key: str, value: str, version: Version) -> str:
@@ -600,6 +664,25 @@ def together(settings: t.Mapping[str, str], version: Version) -> t.Iterator[t.Tu
             yield "KDUMP_SAVEDIR", reason
     if target and target.protocol != "file" and version >= SCRIPTS and settings.get("KDUMP_NOTIFICATION_TO"):  # fmt: skip
         yield "KDUMP_NOTIFICATION_TO", "is ignored for a dump that leaves this host"
+    for key, needed in (
+        ("KDUMP_NOTIFICATION_CC", "KDUMP_NOTIFICATION_TO"),
+        ("KDUMP_SMTP_USER", "KDUMP_SMTP_SERVER"),
+    ):
+        if settings.get(key) and not settings.get(needed):
+            yield key, f"is ignored without {needed}; set both, or neither"
+    raw = settings.get("KDUMP_DUMPFORMAT") == "raw"
+    if raw and settings.get("KDUMP_DUMPLEVEL", "0") not in ("", "0"):
+        yield (
+            "KDUMP_DUMPLEVEL",
+            "is ignored with KDUMP_DUMPFORMAT=raw, which copies every page; set 0",
+        )
+    if settings.get("KDUMP_FADUMP", "").lower() in ("yes", "true", "1"):
+        for key in ("KDUMP_COMMANDLINE", "KEXEC_OPTIONS"):
+            if settings.get(key):
+                yield (
+                    key,
+                    "is ignored with KDUMP_FADUMP, which loads nothing by kexec; leave it out",
+                )
     programs = settings.get("KDUMP_REQUIRED_PROGRAMS", "").split()
     for key in _COMMANDS:
         words = settings.get(key, "").split()

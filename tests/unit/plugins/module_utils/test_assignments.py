@@ -2,6 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+import shutil
+import subprocess
+import time
 import typing as t
 
 import pytest
@@ -25,6 +28,8 @@ VALUES = [
     ('A="b;c"', "b;c"),
     ('A="b\nc"', "b\nc"),
     ('A="b\\\nc"', "bc"),
+    ("A='b\\\nc'", "b\\\nc"),
+    ("A=$((1+2))", "$((1+2))"),
     ("A=b\\\nc", "bc"),
 ]
 
@@ -45,6 +50,15 @@ BAD = [
     ('A="b', "A", '"b', "never closed"),
     ("A=b\\", "A", "b\\", "never closed"),
     ("if x; then", "", "", "is no KEY="),
+    ("A=$(b", "A", "$(b", "substitution that is never closed"),
+    ('A="${b"', "A", "${b", "substitution that is never closed"),
+    ("\xa0A=b", "", "", "is no KEY="),
+    ("\x0cA=b", "", "", "is no KEY="),
+    ("\x0bA=b", "", "", "is no KEY="),
+    ("\x1cA=b", "", "", "is no KEY="),
+    ("A\xa0=b", "", "", "is no KEY="),
+    ("\r", "", "", "is no KEY="),
+    ("\xa0# b", "", "", "is no KEY="),
 ]
 
 
@@ -70,6 +84,11 @@ RENDERED: t.List[t.Tuple[str, t.Dict[str, t.Optional[str]], str]] = [
     ("A=1\nB=1\nA=2\n", {"A": None}, "B=1\n"),
     ("A=1\nA+=2\n", {}, "A=1\nA+=2\n"),
     ("A=1\nA+=2\n", {"A": "12"}, 'A="12"\n'),
+    # The last line counts for a shell only if it is a good one.
+    ("A=1\nA=2 x\n", {}, "A=1\nA=2 x\n"),
+    ('A=1\nA="2\n', {"B": "3"}, 'A=1\nA="2\nB="3"\n'),
+    ("A=1\nA = 2\n", {}, 'A="2"\n'),
+    ("A=1 \\\n# why\n", {"A": "2"}, 'A="2" # why\n'),
     ("A = 1 2\n", {}, 'A="1 2"\n'),
     ("A = 1 2\n", {"A": "1 2"}, 'A="1 2"\n'),
     ("A=1 2\n", {"A": "1"}, 'A="1"\n'),
@@ -87,3 +106,74 @@ def test_render(text: str, settings: t.Dict[str, t.Optional[str]], expected: str
 
 def test_render_at_the_end() -> None:
     assert assignments.render("#A=1\nB=1\n", {"A": "2"}, commented=False) == '#A=1\nB=1\nA="2"\n'
+
+
+def test_only_bash_adds() -> None:
+    text = "A=1\nA+=2\nB+=3\n"
+    assert assignments.parse(text) == {"A": "12", "B": "3"}
+    assert assignments.parse(text, bash=False) == {"A": "1"}
+    assert assignments.render(text, {"B": "4"}, bash=False) == 'A=1\nA+=2\nB="4"\n'
+    assert assignments.render(text, {"A": "1"}, bash=False) == 'A="1"\nB+=3\n'
+
+
+# What dash makes of a file with A=1 behind these lines: whether it gets to it.
+SPOILT = [
+    ('B="x', True),
+    ("B='x", True),
+    ("if true; then", True),
+    ("return 0", True),
+    ("B=1 return 0", True),
+    ("B=1; exit", True),
+    ("; B=1", True),
+    ("B=1;;C=2", True),
+    ("cat > /dev/null <<X", True),
+    ("B=(1 2)", True),
+    ("B=$(echo", True),
+    ("B=`echo", True),
+    ("B=${C", True),
+    ("export B=1 c-d", True),
+    ("}", True),
+    ("nonsense", False),
+    ("B = 1", False),
+    ("B=1 no-such-command", False),
+    ("B=1; C=2", False),
+    ('B="$(echo x)"', False),
+    ("B='$('", False),
+    ("B=\"it's\" # it's", False),
+    ("# if (", False),
+]
+
+
+@pytest.mark.parametrize("line, spoilt", SPOILT)
+def test_what_spoils_the_whole_file(line: str, spoilt: bool) -> None:
+    assert bool(assignments.spoils(f"{line}\nA=1\n", bash=False)) == spoilt
+
+
+# bash, as sh, knows arrays and goes on behind some errors.
+@pytest.mark.skipif(shutil.which("dash") is None, reason="no dash")
+@pytest.mark.parametrize("line, spoilt", SPOILT)
+def test_a_shell_agrees(tmp_path: t.Any, line: str, spoilt: bool) -> None:
+    (tmp_path / "file").write_text(f"{line}\nA=1\n")
+    script = '. "$1"; if [ "$A" = 1 ]; then echo good; fi'
+    done = subprocess.run(
+        ["dash", "-c", script, "dash", str(tmp_path / "file")],
+        check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, universal_newlines=True,
+    )  # fmt: skip
+    assert (done.stdout != "good\n") == spoilt
+
+
+def test_behind_export_sh_takes_adding_for_the_end() -> None:
+    text = "export A+=1\n"
+    assert "at which sh ends" in assignments.spoils(text, bash=False)
+    assert assignments.spoils(text) == ""
+
+
+ENDLESS = ["A=b\\\n" * 5000, 'A="b\n' * 5001, 'A="b\n' + "# why\nB=1\n" * 5000]
+
+
+@pytest.mark.parametrize("text", ENDLESS, ids=["backslashes", "quotes", "one-quote"])
+def test_a_value_that_never_ends_costs_no_more_than_a_look_at_each_line(text: str) -> None:
+    started = time.process_time()
+    found = assignments.lines(text)
+    assert time.process_time() - started < 10
+    assert "".join(line.text + "\n" for line in found) == text

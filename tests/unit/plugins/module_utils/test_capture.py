@@ -8,9 +8,12 @@ import typing as t
 
 import pytest
 
+from ansible_collections.kdump.fleet.plugins.module_utils import panic
 from ansible_collections.kdump.fleet.plugins.module_utils.capture import (
+    CALM_TEXT,
     RECORD,
     SCRIPT_TEXT,
+    TRIGGERS,
     Used,
     parse_record,
     read_record,
@@ -70,3 +73,35 @@ def test_outside_of_a_capture_the_script_does_nothing(host: FakeHost) -> None:
     host.put("/script", SCRIPT_TEXT.replace("/proc/vmcore", host.path("/proc/vmcore")))
     done = subprocess.run(["sh", host.path("/script")], timeout=60, check=False)
     assert done.returncode == 0
+
+
+def calm(host: FakeHost) -> None:
+    host.put("/script", CALM_TEXT.replace("/proc/", host.path("/proc/")))
+    subprocess.run(["sh", host.path("/script")], timeout=60, check=True)
+
+
+def test_a_capture_takes_the_panic_triggers_back(host: FakeHost) -> None:
+    host.put("/proc/vmcore", "x")
+    host.put("/proc/sys/kernel/panic_on_oops", "1\n")
+    host.put("/proc/sys/vm/panic_on_oom", "1\n")
+    # One that cannot be written costs no other.
+    os.makedirs(host.path("/proc/sys/kernel/panic_on_warn"))
+    host.put("/proc/sys/kernel/panic", "0\n")
+    calm(host)
+    assert host.read("/proc/sys/kernel/panic_on_oops") == "0\n"
+    assert host.read("/proc/sys/vm/panic_on_oom") == "0\n"
+    assert host.read("/proc/sys/kernel/panic") == "10\n"
+    assert not host.exists("/proc/sys/kernel/softlockup_panic")
+
+
+def test_outside_of_a_capture_the_panic_triggers_stay(host: FakeHost) -> None:
+    host.put("/proc/sys/kernel/panic_on_oops", "1\n")
+    host.put("/proc/sys/kernel/panic", "0\n")
+    calm(host)
+    assert host.read("/proc/sys/kernel/panic_on_oops") == "1\n"
+    assert host.read("/proc/sys/kernel/panic") == "0\n"
+
+
+def test_every_trigger_that_the_role_sets_is_taken_back() -> None:
+    ours = {trigger.sysctl.replace(".", "/") for trigger in panic.TRIGGERS.values()}
+    assert ours <= set(TRIGGERS)

@@ -69,8 +69,17 @@ ACCEPTED = [
     TEXT.replace("SITE_OWN", "HOSTTAG").replace("kept", "ip"),
     'MAKEDUMP_ARGS="-c -d 31"\n',
     "export NFS=server:/dumps # why\n",
-    'SSH="kdump@2001:db8::1"\n',
+    'SSH="kdump@server"\n',
     "KDUMP_COMPRESSION=\n",
+    # -F is added again, which changes nothing.
+    'MAKEDUMP_ARGS="-c -F -d 31"\n',
+    'MAKEDUMP_ARGS="-Fc -d 31 -x /usr/lib/debug/vmlinux"\n',
+    'MAKEDUMP_ARGS="--num-threads 2 -ld17 --message-level=7"\n',
+    "FTP=server\n",
+    "FTP=server:/dumps\nFTP_USER=kdump\nFTP_PORT=2121\n",
+    "NFS_MOUNT_RETRY=1\nSSH_KDUMP_RETRY=10\nNFS_RETRANS=0\n",
+    'KDUMP_KEXEC_ARGS="-d -s -t bzImage --reset-vga --console-serial"\n',
+    "KDUMP_KERNEL=/boot/vmlinuz\nKDUMP_INITRD=/boot/initrd.img\n",
 ]
 
 
@@ -87,9 +96,54 @@ REFUSED = [
     ("KDUMP_COREDIR=var/crash\n", "must be an absolute path"),
     ("KDUMP_NUM_DUMPS=-1\n", "whole number"),
     ("KDUMP_COMPRESSION=zstd\n", "bzip2, gzip, lz4, xz"),
-    ('MAKEDUMP_ARGS="-c -d 31 -F"\n', "adds itself"),
     ('MAKEDUMP_ARGS="-c -d 32"\n', "0 to 31"),
     ('MAKEDUMP_ARGS="-E -c"\n', "refuses"),
+    # As makedumpfile 1.7.2 says of them, with the -F that is added.
+    ('MAKEDUMP_ARGS="-c -d"\n', "an option without its value: kdump-config adds the names"),
+    ("MAKEDUMP_ARGS=-cd99\n", "0 to 31"),
+    ('MAKEDUMP_ARGS="-d 31 -d 99"\n', "0 to 31"),
+    ('MAKEDUMP_ARGS="-E --num-threads 2"\n', "joins --num-threads with -E"),
+    ('MAKEDUMP_ARGS="--dump-level 31"\n', "has --dump-level, which makedumpfile does not know"),
+    ("MAKEDUMP_ARGS=--foo\n", "has --foo, which makedumpfile does not know"),
+    ("MAKEDUMP_ARGS=/x\n", "a word that is no option"),
+    # What it takes, and writes no dump with.
+    ("MAKEDUMP_ARGS=--dump-dmesg\n", "has --dump-dmesg, with which makedumpfile writes no dump"),
+    ("MAKEDUMP_ARGS=--dry\n", "has --dry, with which makedumpfile writes no dump"),
+    ('MAKEDUMP_ARGS="-c --mem-usage"\n', "has --mem-usage, with which makedumpfile writes no dump"),
+    ('MAKEDUMP_ARGS="-cv -d 31"\n', "has -cv, with which makedumpfile writes no dump"),
+    ("NFS_MOUNT_RETRY=0\n", "must be a whole number, 1 or more"),
+    ("SSH_KDUMP_RETRY=0\n", "must be a whole number, 1 or more"),
+    ("NFS_TIMEO=0\n", "must be a whole number, 1 or more"),
+    ("KDUMP_NUM_DUMPS=010\n", "without a zero in front"),
+    ("NFS_MOUNT_RETRY=08\n", "without a zero in front"),
+    ('MAKEDUMP_ARGS+=" -l"\n', "line 1: MAKEDUMP_ARGS is added to with +=, which only bash"),
+    ("FTP=kdump@server\n", "has a user; set FTP_USER"),
+    ("FTP=ftp://server/dumps\n", "is a URL; write host:/folder"),
+    ("FTP=server/dumps\n", "must be host or host:/folder"),
+    ("FTP=server:2121\n", "a port goes into FTP_PORT"),
+    ("FTP=2001:db8::1\n", "an IPv6 address needs a name"),
+    ('FTP_USER="a b"\n', "must be one word"),
+    ("FTP_PASSWORD='s3*'\n", "FTP_PASSWORD must be one word"),
+    ('FTP_PASSWORD="s3 cret"\n', "FTP_PASSWORD must be one word"),
+    ("SSH=u@host/srv\n", "without ssh:// and without a folder"),
+    (
+        "SSH=ssh://u@host\n",
+        "SSH='ssh://u@host' must be user@host, without ssh:// and without a folder",
+    ),
+    ("SSH=ssh://u:pw@host\n", "SSH='ssh://u:********@host' must be user@host"),
+    ("KDUMP_KEXEC_ARGS=-u\n", "has -u, with which kexec loads no capture kernel"),
+    ("KDUMP_KEXEC_ARGS=--initrd=/x\n", "has --initrd=/x, with which kexec loads no capture kernel"),
+    ('KDUMP_KEXEC_ARGS="-d --append=x"\n', "has --append=x, with which kexec loads no"),
+    ("SSH=u:pw@host\n", "SSH='u:********@host' has a password, which ssh never takes"),
+    ('SSH="kdump@2001:db8::1"\n', "has an IPv6 address, to which scp cannot copy"),
+    ('KDUMP_CMDLINE="a=*"\n', "holds '*', for which kdump-config may put the names of files"),
+    ('KDUMP_CMDLINE_APPEND="a=?"\n', "holds '?', for which kdump-config may put"),
+    ('KDUMP_CMDLINE_APPEND="a[0]"\n', "holds '[', for which kdump-config may put"),
+    ("KDUMP_KERNEL=/boot/vmlinuz\n", "KDUMP_INITRD is not set, and KDUMP_KERNEL is"),
+    ("KDUMP_INITRD=/boot/initrd.img\n", "KDUMP_KERNEL is not set, and KDUMP_INITRD is ignored"),
+    ("return 0\n", "a shell may not get to the lines behind it"),
+    ("\u00a0USE_KDUMP=1\n", "is no KEY"),
+    ("\r\n", "is no KEY"),
     ('KDUMP_FAIL_CMD="echo x; reboot -f"\n', "without a shell"),
     ('KDUMP_CMDLINE_APPEND="$X"\n', "sh and systemd read differently"),
     ("MAKEDUMP_ARGS=-c -d 31\n", "blanks outside of quotes"),
@@ -116,12 +170,37 @@ SECRETS = [
     '#FTP_PASSWORD="s3cret"\n',
     "USE_KDUMP=1; FTP_PASSWORD=s3cret\n",
     'FTP_PASSWORD="a\\\ns3cret"\n',
+    "FTP=me:s3cret@server:/x\n",
+    "FTP=ftp://me@corp.com:s3cret@server\n",
+    "# SSH=me:s3cret@server\n",
+    'SSH="ssh://me:a:s3cret@server"\n',
+    "FTP_PASSWORD : s3cret\n",
 ]
 
 
 @pytest.mark.parametrize("text", SECRETS)
 def test_no_line_shows_a_password(text: str) -> None:
     assert "s3cret" not in CONF.redact(text)
+    assert "s3cret" not in str(CONF.problems(text))
+    assert "s3cret" not in str({key: CONF.masked(key, value) for key, value in CONF.parse(text).items()})  # fmt: skip
+
+
+def test_what_holds_no_secret_is_shown() -> None:
+    text = 'SSH="u@2001:db8::1"\nFTP=server:/x\nNFS=server:/x@y\n'
+    assert CONF.redact(text) == text
+    assert CONF.masked("NFS", "server:/x@y") == "server:/x@y"
+
+
+def test_sh_does_not_add() -> None:
+    text = 'MAKEDUMP_ARGS="-c"\nMAKEDUMP_ARGS+=" -l"\n'
+    assert CONF.parse(text) == {"MAKEDUMP_ARGS": "-c"}
+    assert CONF.render(text, {"MAKEDUMP_ARGS": "-c -d 1"}) == 'MAKEDUMP_ARGS="-c -d 1"\n'
+
+
+def test_what_spoils_the_whole_file_is_told() -> None:
+    assert CONF.spoils('USE_KDUMP=1\nHOSTTAG="ip\n').startswith("line 2: HOSTTAG has a quote that is never")  # fmt: skip
+    assert "ends" in CONF.spoils('export MAKEDUMP_ARGS+=" -l"\n')
+    assert CONF.spoils('nonsense\nMAKEDUMP_ARGS+=" -l"\n') == ""
 
 
 INJECTED = [
@@ -253,10 +332,34 @@ CONFIGURED: t.List[t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Optional[str]]]] = 
     ({"compression": "zstd"}, {"MAKEDUMP_ARGS": "-d 31 -z"}),
     ({"dump_level": 17, "message_level": 7}, {"MAKEDUMP_ARGS": "-c --message-level 7 -d 17"}),
     ({"compression": "none"}, {"MAKEDUMP_ARGS": "-d 31"}),
-    ({"commandline_append": "a=1"}, {"KDUMP_CMDLINE_APPEND": "reset_devices nr_cpus=1 a=1"}),
+    ({"core_collector": "makedumpfile"}, {"MAKEDUMP_ARGS": "-d 0"}),
+    (
+        {"commandline_append": "a=1"},
+        {"KDUMP_CMDLINE_APPEND": "reset_devices nr_cpus=1 a=1 panic=10"},
+    ),
+    (
+        {"commandline_append": "panic=30 a=1"},
+        {"KDUMP_CMDLINE_APPEND": "reset_devices nr_cpus=1 panic=30 a=1"},
+    ),
+    ({}, {"KDUMP_CMDLINE_APPEND": "reset_devices nr_cpus=1 panic=10"}),
+    ({"commandline": "root=/dev/vda1 panic=5"}, {"KDUMP_CMDLINE_APPEND": "unset"}),
+    ({"options": {"KDUMP_CMDLINE_APPEND": "nr_cpus=2"}}, {"KDUMP_CMDLINE_APPEND": "nr_cpus=2"}),
     (
         {"extra_modules": ["nvme", "xfs"]},
-        {"KDUMP_CMDLINE_APPEND": "reset_devices nr_cpus=1 modules_load=nvme,xfs"},
+        {"KDUMP_CMDLINE_APPEND": "reset_devices nr_cpus=1 modules_load=nvme,xfs panic=10"},
+    ),
+    ({"target": {"type": "ftp", "location": "ftp://srv/dumps"}}, {"FTP": "srv:/dumps"}),
+    ({"target": {"type": "ftp", "location": "srv/dumps"}}, {"FTP": "srv:/dumps"}),
+    ({"target": {"type": "ftp", "location": "srv:/dumps/"}}, {"FTP": "srv:/dumps/"}),
+    ({"target": {"type": "ftp", "location": "srv"}}, {"FTP": "srv", "SSH": None, "NFS": None}),
+    ({}, {"KDUMP_KERNEL": "unset", "KDUMP_INITRD": "unset"}),
+    (
+        {"exclusive": True},
+        {"KDUMP_KERNEL": "/var/lib/kdump/vmlinuz", "KDUMP_INITRD": "/var/lib/kdump/initrd.img"},
+    ),
+    (
+        {"exclusive": True, "capture_kernel": "/boot/k", "capture_initrd": "/boot/i"},
+        {"KDUMP_KERNEL": "/boot/k", "KDUMP_INITRD": "/boot/i"},
     ),
     (
         {"kernel_version": "6.1.0"},
@@ -292,7 +395,59 @@ NOT_HONOURED: t.List[t.Tuple[t.Dict[str, t.Any], str]] = [
         "kdump_target: kdump-tools cannot honour",
     ),
     ({"target": {"type": "ssh", "location": "a@b:22"}}, "kdump_target: SSH='a@b:22' has a port"),
-    ({"target": {"type": "ssh", "location": "a@[::1]"}}, "has brackets"),
+    ({"target": {"type": "ssh", "location": "a@[::1]"}}, "has an IPv6 address"),
+    ({"target": {"type": "ssh", "location": "a@2001:db8::1"}}, "has an IPv6 address"),
+    (
+        {"target": {"type": "ftp", "location": "ftp://a:s3cret@srv/dumps"}},
+        "kdump_target: FTP='a:********@srv/dumps' has a user; set FTP_USER",
+    ),
+    ({"target": {"type": "ftp", "location": "srv"}, "path": "/srv/x"}, "such as server:/srv/x"),
+    (
+        {"target": {"type": "nfs", "location": "s:/x"}, "dumps_to_keep": 3},
+        "kdump_dumps_to_keep: kdump-tools deletes nothing on another host",
+    ),
+    (
+        {"target": {"type": "ssh", "location": "a@b"}, "network": {"timeout": 9}},
+        "kdump_network: 'timeout' is for a target of type nfs",
+    ),
+    (
+        {"target": {"type": "ftp", "location": "b"}, "network": {"retries": 9}},
+        "kdump_network: 'retries' is for a target of type nfs or ssh",
+    ),
+    (
+        {"network": {"retries": 0}},
+        "kdump_network: NFS_MOUNT_RETRY='0' must be a whole number, 1 or more",
+    ),
+    (
+        {"network": {"timeout": "007"}},
+        "kdump_network: NFS_TIMEO='0070' must be a whole number, 1 or more",
+    ),
+    (
+        {"kernel_version": "6.1.0", "capture_kernel": "/k"},
+        "and so does kdump_capture_kernel; set one or the other",
+    ),
+    (
+        {"kernel_version": "6.1.0", "capture_initrd": "/i"},
+        "and so does kdump_capture_initrd; set one or the other",
+    ),
+    ({"capture_kernel": "/boot/k"}, "kdump_capture_initrd: KDUMP_INITRD is not set"),
+    ({"capture_initrd": "/boot/i"}, "kdump_capture_kernel: KDUMP_KERNEL is not set"),
+    (
+        {"capture_initrd": "/boot/i", "exclusive": True},
+        "kdump_capture_kernel: KDUMP_KERNEL is not set",
+    ),
+    (
+        {"options": {"KDUMP_CMDLINE_APPEND": "b"}, "commandline_append": "a"},
+        "kdump_commandline_append would come to nothing",
+    ),
+    (
+        {"options": {"KDUMP_CMDLINE_APPEND": "b"}, "extra_modules": ["a"]},
+        "kdump_extra_modules would come to nothing",
+    ),
+    (
+        {"core_collector": "makedumpfile --split"},
+        "kdump_core_collector: MAKEDUMP_ARGS='--split' has --split, with which",
+    ),
     ({"core_collector": "cp"}, "kdump_core_collector: 'cp' must begin with 'makedumpfile'"),
     ({"dracut_args": "--x"}, "kdump_dracut_args"),
     ({"early": True}, "kdump_early"),
@@ -311,6 +466,52 @@ NOT_HONOURED: t.List[t.Tuple[t.Dict[str, t.Any], str]] = [
 def test_what_cannot_be_honoured_is_told(wanted: t.Dict[str, t.Any], message: str) -> None:
     problems = TOOLING.configure(Wanted(**wanted), FACTS).problems
     assert any(message in problem for problem in problems), problems
+    assert "s3cret" not in str(problems)
+
+
+def on_host(installed: bool = True, default: t.Optional[str] = None, **settings: str) -> t.Dict[str, t.Any]:  # fmt: skip
+    tooling = {
+        "installed": installed,
+        "settings": settings,
+        "rules": {"commandline_append": default},
+    }
+    return {**FACTS, "tooling": tooling}
+
+
+APPENDED: t.List[t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Any], t.Optional[str]]] = [
+    # The file's own words stay, and a second run changes nothing.
+    ({"default": "a", "KDUMP_CMDLINE_APPEND": "b"}, {}, "b panic=10"),
+    ({"KDUMP_CMDLINE_APPEND": "b"}, {}, "b panic=10"),
+    ({"default": "a", "KDUMP_CMDLINE_APPEND": "b panic=10"}, {}, None),
+    ({"default": "a", "KDUMP_CMDLINE_APPEND": "a c panic=10"}, {"commandline_append": "c"}, "a c panic=10"),
+    ({"default": "a", "KDUMP_CMDLINE_APPEND": "b"}, {"exclusive": True}, "a panic=10"),
+    # What is not known, or its owner's to repair, stays.
+    ({}, {}, None),
+    ({"default": "a", "KDUMP_CMDLINE_APPEND": "$B"}, {}, None),
+    ({"default": "a panic=1"}, {}, None),
+    ({"installed": False}, {}, "reset_devices systemd.unit=kdump-tools-dump.service nr_cpus=1 irqpoll usbcore.nousb panic=10"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host, wanted, expected", APPENDED)
+def test_a_capture_that_panics_does_not_hang(
+    host: t.Dict[str, t.Any], wanted: t.Dict[str, t.Any], expected: t.Optional[str]
+) -> None:
+    result = TOOLING.configure(Wanted(**wanted), on_host(**host))
+    assert result.problems == []
+    assert result.settings.get("KDUMP_CMDLINE_APPEND") == expected
+
+
+def test_an_initrd_of_the_file_goes_with_a_kernel_of_ours() -> None:
+    facts = on_host(KDUMP_INITRD="/var/lib/kdump/initrd.img")
+    assert TOOLING.configure(Wanted(capture_kernel="/boot/k"), facts).problems == []
+
+
+def test_in_the_capture_the_panic_triggers_are_taken_back_before_the_dump() -> None:
+    unit = TOOLING.own_files()["/etc/systemd/system/kdump-fleet-note.service"].content
+    assert "\nExecStartPre=-/bin/sh /etc/kdump-fleet/calm-capture\nExecStart=" in unit
+    assert "After=local-fs.target systemd-sysctl.service\nBefore=kdump-tools-dump.service\n" in unit  # fmt: skip
+    assert "/etc/kdump-fleet/calm-capture" in TOOLING.own_files()
 
 
 def test_fadump_is_the_running_kernel_s_argument() -> None:
@@ -327,11 +528,18 @@ def test_hooks_and_another_end_take_a_script_of_ours() -> None:
     assert TOOLING.configure(Wanted(final_action="reboot"), FACTS).files == {}
 
 
-def run_save(folder: t.Any, savecore: int, hook: int) -> t.Tuple[t.List[str], str]:
-    """Run the script that takes the place of kdump-tools' own, and return what ran."""
+def run_save(
+    folder: t.Any, savecore: int, hook: str, conf: str = "", limit: int = 1800
+) -> t.Tuple[t.List[str], str]:
+    """Run the script that takes the place of kdump-tools' own, and return what ran.
+
+    :param hook: the last lines of the one before the dump.
+    :param conf: /etc/default/kdump-tools.
+    :param limit: seconds for a hook.
+    """
     files = TOOLING.configure(
         Wanted(
-            pre_hooks=[{"name": "1", "content": f"#!/bin/sh\necho pre >> {folder}/log\nexit {hook}\n"}],
+            pre_hooks=[{"name": "1", "content": f"#!/bin/sh\necho pre >> {folder}/log\n{hook}\n"}],
             post_hooks=[{"name": "1", "content": f"#!/bin/sh\necho post $1 >> {folder}/log\n"}],
             final_action="poweroff",
         ),
@@ -340,16 +548,21 @@ def run_save(folder: t.Any, savecore: int, hook: int) -> t.Tuple[t.List[str], st
     for path, file in files.items():
         target = f"{folder}{path}"
         os.makedirs(os.path.dirname(target), exist_ok=True)
+        text = file.content.replace("/etc/kdump-fleet/", f"{folder}/etc/kdump-fleet/")
+        text = text.replace("/etc/default/kdump-tools", f"{folder}/conf").replace("1800", str(limit))  # fmt: skip
         with open(target, "w", encoding="utf-8") as handle:
-            handle.write(file.content.replace("/etc/kdump-fleet/", f"{folder}/etc/kdump-fleet/"))
+            handle.write(text)
         os.chmod(target, file.mode)
-    for name, code in (("kdump-config", savecore), ("reboot", 0), ("poweroff", 0), ("sync", 0)):
+    with open(f"{folder}/conf", "w", encoding="utf-8") as handle:
+        handle.write(conf)
+    for name, code in (("kdump-config", savecore), ("reboot", 0), ("poweroff", 0), ("halt", 0), ("sync", 0)):  # fmt: skip
         with open(f"{folder}/{name}", "w", encoding="utf-8") as handle:
             handle.write(f'#!/bin/sh\necho {name} "$@" >> {folder}/log\nexit {code}\n')
         os.chmod(f"{folder}/{name}", 0o755)
     done = subprocess.run(
-        ["/bin/sh", f"{folder}/etc/kdump-fleet/save-dump"],
-        check=False, capture_output=True, text=True, env={"PATH": f"{folder}:/usr/bin:/bin"},
+        ["/bin/sh", f"{folder}/etc/kdump-fleet/save-dump"], check=False, capture_output=True, text=True,
+        # As systemd would set it from another reading of the file.
+        env={"PATH": f"{folder}:/usr/bin:/bin", "KDUMP_FAIL_CMD": "wrong"},
     )  # fmt: skip
     with open(f"{folder}/log", encoding="utf-8") as handle:
         return handle.read().splitlines(), done.stdout
@@ -358,14 +571,38 @@ def run_save(folder: t.Any, savecore: int, hook: int) -> t.Tuple[t.List[str], st
 @pytest.mark.parametrize(
     "savecore, hook, expected",
     [
-        (0, 0, ["pre", "kdump-config savecore", "post 0", "sync", "poweroff -f"]),
-        (3, 0, ["pre", "kdump-config savecore", "post 3", "sync", "reboot -f"]),
-        (0, 9, ["pre", "post 1", "sync", "reboot -f"]),
+        (0, "exit 0", ["pre", "kdump-config savecore", "post 0", "sync", "poweroff -f"]),
+        (3, "exit 0", ["pre", "kdump-config savecore", "post 3", "sync", "reboot -f"]),
+        (0, "exit 9", ["pre", "post 1", "sync", "reboot -f"]),
     ],
 )
 def test_the_script_runs_hooks_and_ends_as_told(
-    tmp_path: t.Any, savecore: int, hook: int, expected: t.List[str]
+    tmp_path: t.Any, savecore: int, hook: str, expected: t.List[str]
 ) -> None:
     log, said = run_save(tmp_path, savecore, hook)
     assert log == expected
-    assert ("no dump is written" in said) == bool(hook)
+    assert ("no dump is written" in said) == (hook != "exit 0")
+
+
+@pytest.mark.parametrize(
+    "conf, action",
+    [
+        ('KDUMP_FAIL_CMD="halt -f" # why\n', "halt -f"),
+        ('export KDUMP_FAIL_CMD="halt -f"\n', "halt -f"),
+        ("USE_KDUMP=1\n", "reboot -f"),
+        ("KDUMP_FAIL_CMD = halt\n", "reboot -f"),
+        # A file that ends the shell that reads it.
+        ('KDUMP_FAIL_CMD="halt -f\n', "reboot -f"),
+        ("exit 1\n", "reboot -f"),
+    ],
+)
+def test_after_a_failure_the_script_does_what_sh_reads_in_the_file(
+    tmp_path: t.Any, conf: str, action: str
+) -> None:
+    assert run_save(tmp_path, 1, "exit 0", conf)[0][-1] == action
+
+
+def test_a_hook_that_never_ends_does_not_keep_the_host(tmp_path: t.Any) -> None:
+    log, said = run_save(tmp_path, 0, "exec sleep 600", limit=1)
+    assert log == ["pre", "post 1", "sync", "reboot -f"]
+    assert "no dump is written" in said

@@ -166,7 +166,9 @@ def test_the_dict_for_ubuntu_is_written_as_a_shell_reads_it() -> None:
     # What that role's template makes of it.
     before = "".join(f"{key} = {value}\n" for key, value in UBUNTU.items())
     text = edited(KdumpTools(), {path: before}, made.settings)[path]
-    assert text == "".join(f'{key}="{value}"\n' for key, value in UBUNTU.items())
+    more = made.settings["KDUMP_CMDLINE_APPEND"]
+    settings = {**UBUNTU, "KDUMP_CMDLINE_APPEND": more}
+    assert text == "".join(f'{key}="{value}"\n' for key, value in settings.items())
 
 
 def test_the_dict_goes_before_the_variables() -> None:

@@ -73,7 +73,7 @@ def test_an_older_release_has_no_setting_for_the_boot_loader() -> None:
 SETTINGS: t.List[t.Tuple[Wanted, t.Dict[str, t.Optional[str]]]] = [
     (Wanted(path="/srv/crash"), {"KDUMP_SAVEDIR": "/srv/crash"}),
     (Wanted(system_action="shell"), {"KDUMP_CONTINUE_ON_ERROR": "false"}),
-    (Wanted(final_action="reboot", force_rebuild="auto", early=False), {}),
+    (Wanted(final_action="reboot", force_rebuild="auto", early=True), {}),
     (Wanted(auto_reset_crashkernel=False), {}),
     (
         Wanted(target={"type": "ssh", "location": "kdump@server"}),
@@ -126,7 +126,19 @@ SETTINGS: t.List[t.Tuple[Wanted, t.Dict[str, t.Optional[str]]]] = [
             "KDUMP_CPUS": "2",
         },
     ),
-    (Wanted(core_collector="cp"), {"KDUMP_DUMPFORMAT": "raw"}),
+    (Wanted(core_collector="cp"), {"KDUMP_DUMPFORMAT": "raw", "KDUMP_DUMPLEVEL": "0"}),
+    (
+        Wanted(core_collector="makedumpfile -Fcd31"),
+        {"KDUMP_DUMPFORMAT": "compressed", "KDUMP_DUMPLEVEL": "31"},
+    ),
+    (
+        Wanted(core_collector="makedumpfile -Xld 17 -x vmlinux"),
+        {
+            "KDUMP_DUMPFORMAT": "lzo",
+            "KDUMP_DUMPLEVEL": "17",
+            "MAKEDUMPFILE_OPTIONS": "-X -x vmlinux",
+        },
+    ),
     (Wanted(dumps_to_keep=0), {"KDUMP_KEEP_OLD_DUMPS": "0"}),
     (Wanted(dumps_to_keep=1), {"KDUMP_KEEP_OLD_DUMPS": "-1"}),
     (Wanted(dumps_to_keep=5), {"KDUMP_KEEP_OLD_DUMPS": "4"}),
@@ -166,6 +178,9 @@ ALREADY = [
     ("scp://u@server/var/crash", Wanted(target={"type": "sftp", "location": "u@server"})),
     ("cifs://u:********@s/share", Wanted(target={"type": "cifs", "location": "//s/share"})),
     ("sftp://u:********@s/var/crash", Wanted(target={"type": "sftp", "location": "u@s"})),
+    # Without a kdump_target, another one's stays, which is told.
+    ("ssh://u@s/dumps", Wanted()),
+    ("nfs://s/dumps", Wanted(path="/srv/crash")),
 ]
 
 
@@ -174,6 +189,27 @@ def test_a_target_that_means_the_same_stays(current: str, wanted: Wanted) -> Non
     found = TOOLING.configure(wanted, facts(KDUMP_SAVEDIR=current))
     assert "KDUMP_SAVEDIR" not in found.settings
     assert found.problems == []
+
+
+def test_a_target_in_the_file_stays_without_another_one_and_is_told() -> None:
+    (warning,) = TOOLING.configure(Wanted(), facts(KDUMP_SAVEDIR="ftp://u:********@s/x")).warnings
+    assert "KDUMP_SAVEDIR='ftp://u:********@s/x' stays, and dumps leave this host" in warning
+    # A host's name, up to 1.0.
+    old = facts("1.0.2+git48", KDUMP_SAVEDIR="//server/share")
+    assert "KDUMP_SAVEDIR" not in TOOLING.configure(Wanted(), old).settings
+    found = TOOLING.configure(Wanted(), facts(KDUMP_SAVEDIR="//server/share"))
+    assert (found.settings["KDUMP_SAVEDIR"], found.warnings) == ("/var/crash", [])
+
+
+def test_an_exclusive_configuration_keeps_no_target_that_is_not_asked_for() -> None:
+    found = TOOLING.configure(Wanted(exclusive=True), facts(KDUMP_SAVEDIR="ssh://u@s/x"))
+    assert (found.settings["KDUMP_SAVEDIR"], found.warnings) == ("/var/crash", [])
+
+
+def test_a_password_that_ssh_cannot_use_goes() -> None:
+    wanted = Wanted(target={"type": "ssh", "location": "u@s"})
+    found = TOOLING.configure(wanted, facts(KDUMP_SAVEDIR="ssh://u:********@s/var/crash"))
+    assert found.settings["KDUMP_SAVEDIR"] == "ssh://u@s/var/crash"
 
 
 def test_parts_keep_the_rest_of_the_files_collector() -> None:
@@ -237,6 +273,21 @@ REFUSED: t.List[t.Tuple[Wanted, t.Dict[str, t.Any], str]] = [
         {},
         "kdump_target: the password in ftp:// is a secret",
     ),
+    (
+        Wanted(target={"type": "ftp", "location": "me@corp.com:s3cret@server"}),
+        {},
+        "kdump_target: the password in ftp:// is a secret",
+    ),
+    (
+        Wanted(target={"type": "cifs", "location": "//u:s3/cret@server/x"}),
+        {},
+        "kdump_target: the password in cifs:// is a secret",
+    ),
+    (
+        Wanted(target={"type": "ssh", "location": "u:s3cret@server"}),
+        {},
+        "kdump_target: ssh cannot log in with a password; leave it out, and set kdump_sshkey",
+    ),
     (Wanted(target={"type": "nfs", "location": "server"}), {}, "has no folder"),
     (Wanted(target={"type": "cifs", "location": "//server/"}), {}, "has no share"),
     (Wanted(target={"type": "nfs", "location": "u@server:/x"}), {}, "has a user"),
@@ -248,7 +299,15 @@ REFUSED: t.List[t.Tuple[Wanted, t.Dict[str, t.Any], str]] = [
     (Wanted(target={"type": "ssh", "location": "u@2001:db8::1"}), {}, "has an IPv6 address"),
     (Wanted(core_collector="dd"), {}, "must begin with 'makedumpfile'"),
     (Wanted(core_collector="makedumpfile -d 99"), {}, "kdump_dump_level: KDUMP_DUMPLEVEL='99'"),
+    (Wanted(core_collector="makedumpfile -cd99"), {}, "kdump_dump_level: KDUMP_DUMPLEVEL='99'"),
+    (Wanted(core_collector="makedumpfile -cd"), {}, "has -d without its value"),
     (Wanted(core_collector="makedumpfile --split"), {}, "write one dump"),
+    (Wanted(core_collector="makedumpfile -cv"), {}, "write one dump"),
+    (
+        Wanted(dump_level=17),
+        {"KDUMP_DUMPFORMAT": "raw"},
+        "kdump_dump_level: KDUMP_DUMPLEVEL='17' is ignored with KDUMP_DUMPFORMAT=raw",
+    ),
     (Wanted(compression="zstd"), {"release": "1.0.2+git20.g1"}, "must be one of: none, elf"),
     (Wanted(dumps_to_keep=1), {"release": "1.9.8"}, "is negative"),
     (
@@ -275,7 +334,7 @@ REFUSED: t.List[t.Tuple[Wanted, t.Dict[str, t.Any], str]] = [
     (Wanted(capture_kernel="/boot/x"), {"release": "1.0.2"}, "not a path"),
     (Wanted(bootdir="/efi"), {}, "set kdump_capture_kernel"),
     (Wanted(force_rebuild="always"), {}, "set auto"),
-    (Wanted(early=True), {}, "kdump-early.service, enabled with kdump.service"),
+    (Wanted(early=False), {}, "kdump_early: false: SUSE's kdump cannot honour it"),
     (Wanted(auto_reset_crashkernel=True), {}, "would both set crashkernel="),
     (Wanted(fadump="on"), {}, "ppc64le alone"),
     (
@@ -288,7 +347,33 @@ REFUSED: t.List[t.Tuple[Wanted, t.Dict[str, t.Any], str]] = [
     (Wanted(fence_nodes=["n1"]), {"rules": {"fence": False}}, "install fence-agents"),
     (Wanted(network={"retries": 3}), {}, "cannot honour 'retries'"),
     (Wanted(network={"config": "eth0"}), {}, "must be auto or DEVICE:MODE"),
-    (Wanted(notification={"cc": "a@b"}), {}, "has no 'to'"),
+    (Wanted(notification={"smtp_server": "mail"}), {}, "has no 'to'"),
+    (
+        Wanted(notification={"cc": "a@b"}),
+        {},
+        "kdump_notification: KDUMP_NOTIFICATION_CC='a@b' is ignored without KDUMP_NOTIFICATION_TO",
+    ),
+    (
+        Wanted(notification={"to": "a@b", "smtp_user": "u"}),
+        {"KDUMP_SMTP_PASSWORD": "********"},
+        "kdump_notification: KDUMP_SMTP_USER='u' is ignored without KDUMP_SMTP_SERVER",
+    ),
+    (
+        Wanted(fadump="on", commandline="reset_devices"),
+        {"arch": "ppc64le"},
+        "kdump_commandline: KDUMP_COMMANDLINE='reset_devices' is ignored with KDUMP_FADUMP",
+    ),
+    (
+        Wanted(fadump="on", kexec_args="--debug"),
+        {"arch": "ppc64le"},
+        "kdump_kexec_args: KEXEC_OPTIONS='--debug' is ignored with KDUMP_FADUMP",
+    ),
+    (Wanted(sshkey="~/.ssh/k"), {}, "kdump_sshkey: KDUMP_SSH_IDENTITY='~/.ssh/k' holds '~'"),
+    (
+        Wanted(options={"KDUMP_TRANSFER": "curl -u me:s3cret ftp://h"}),
+        {},
+        "KDUMP_TRANSFER='********' is a secret",
+    ),
     (
         Wanted(notification={"to": "a@b", "smtp_password": "s3cret"}),
         {},
@@ -317,7 +402,10 @@ def test_refused(wanted: Wanted, observed: t.Dict[str, t.Any], message: str) -> 
 WARNED: t.List[t.Tuple[Wanted, str]] = [
     (Wanted(target={"type": "nfs", "location": "s:/x"}), "must be there before a crash"),
     (Wanted(options={"SITE": "x"}), "is no setting that kdump"),
-    (Wanted(notification={"to": "a@b", "smtp_user": "u"}), "KDUMP_SMTP_PASSWORD"),
+    (
+        Wanted(notification={"to": "a@b", "smtp_user": "u", "smtp_server": "mail"}),
+        "KDUMP_SMTP_PASSWORD",
+    ),
     (Wanted(commandline="quiet"), "kdump_commandline: KDUMP_COMMANDLINE='quiet' replaces"),
 ]
 
