@@ -12,6 +12,7 @@ What the units do is in kexec_files.py; this is how /etc/kdump-fleet/kexec.conf,
 import difflib
 import os
 import re
+import stat
 import time
 import typing as t
 
@@ -41,7 +42,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.wanted import (
 )
 
 LOADED = ("/sys/kernel/kexec/crash_loaded", "/sys/kernel/kexec_crash_loaded")
-STAMP = re.compile(r"kdump-\d{8}T\d{6}Z\Z")
+STAMP = re.compile(r"kdump-[0-9]{8}T[0-9]{6}Z(-[0-9]+)?\Z")
 ACTIONS = (*FINAL_ACTIONS, "shell")
 CALLS = ("auto", "kexec_file_load", "kexec_load")
 # What keeps makedumpfile from writing the one file that becomes the dump.
@@ -143,7 +144,9 @@ def _collector(value: str) -> str:
     return arguments_problem(words[1:], 2)
 
 
-def _anything(_value: str) -> str:
+def _arguments(value: str) -> str:
+    if "--" in value.split():
+        return "holds '--', and a kernel takes nothing that is behind it; leave it out"
     return ""
 
 
@@ -154,8 +157,8 @@ SETTINGS: t.Dict[str, t.Callable[[str], str]] = {
     "CAPTURE_INITRD": _initrd,
     "CAPTURE_DTB": _absolute,
     "BOOT_FOLDER": _absolute,
-    "COMMANDLINE": _anything,
-    "COMMANDLINE_APPEND": _anything,
+    "COMMANDLINE": _arguments,
+    "COMMANDLINE_APPEND": _arguments,
     "COMMANDLINE_REMOVE": _names,
     "IMAGE_TYPE": _type,
     "KEXEC_ARGS": _kexec_args,
@@ -167,6 +170,7 @@ SETTINGS: t.Dict[str, t.Callable[[str], str]] = {
     "FAILURE_ACTION": _one_of(*ACTIONS),
     "FINAL_ACTION": _one_of(*FINAL_ACTIONS),
     "FREE_SPACE": _natural,
+    "HOOK_TIMEOUT": _natural,
 }
 # The settings that a variable of the role stands for.
 VARIABLES = {
@@ -355,7 +359,7 @@ class Kexec(Tooling):
 
     def capture_cpus(self, settings: t.Mapping[str, str]) -> int:
         line = f"{settings.get('COMMANDLINE', '')} {settings.get('COMMANDLINE_APPEND', '')}"
-        found = re.findall(r"(?:^|\s)(?:nr_cpus|maxcpus)=([0-9]+)", line)
+        found = re.findall(r"(?:^|\s)(?:nr[_-]cpus|maxcpus)=([0-9]+)", line)
         return int(found[-1]) if found else 1
 
     def initrd(self, host: Host, kernel: str) -> Initrd:
@@ -402,7 +406,8 @@ class Kexec(Tooling):
         host.run(["systemctl", "restart", self.service], timeout=self.build_timeout)
 
     def unload(self, host: Host) -> None:
-        host.run(["systemctl", "stop", self.service])
+        # 5: there is no such unit, which says nothing about what is loaded.
+        host.run(["systemctl", "stop", self.service], (0, 5))
         if _loaded(host):
             # Somebody else has loaded it. Under lockdown, only the second call may take it out.
             try:
@@ -412,8 +417,8 @@ class Kexec(Tooling):
 
     def dumps(self, host: Host, path: str) -> t.List[Dump]:
         found = []
-        for folder in host.glob(path.rstrip("/") + "/kdump-*Z"):
-            if not STAMP.match(os.path.basename(folder)):
+        for folder in host.glob(path.rstrip("/") + "/kdump-*Z*"):
+            if not STAMP.match(os.path.basename(folder)) or not _is_own(host, folder):
                 continue
             vmcore, log = f"{folder}/vmcore", f"{folder}/vmcore-dmesg.txt"
             complete = host.exists(vmcore)
@@ -460,6 +465,15 @@ def _named(path: str, names: t.Mapping[str, str]) -> str:
 
 def _loaded(host: Host) -> bool:
     return any(host.read_word(path) == "1" for path in LOADED)
+
+
+def _is_own(host: Host, folder: str) -> bool:
+    """Say whether a folder is root's: others may write to Ubuntu's /var/crash, and kexec-save counts no folder of theirs."""
+    try:
+        status = os.lstat(host.path(folder))
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid in (0, os.geteuid())
 
 
 def _unsupported(wanted: Wanted) -> t.Dict[str, str]:

@@ -16,7 +16,8 @@ Whatever goes wrong, that boot must end in a reboot, so each stage has an end of
 - PID 1: ``systemd.crash_reboot=1``;
 - a job that never comes to its turn: JobTimeoutAction of the unit that saves. It pulls in little, and requires nothing:
   sysinit.target conflicts with emergency.target, which a file system that cannot be mounted starts;
-- the script: FailureAction of the same unit.
+- the script: FailureAction of the same unit;
+- what the script starts, but for the program that writes the dump: HOOK_TIMEOUT.
 """
 
 import re
@@ -35,7 +36,7 @@ SAVE_UNIT = "kdump-fleet-save.service"
 STAMP = "/run/kdump-fleet/loaded"
 # In the capture kernel: what the program that writes the dump says.
 WORDS = "/run/kdump-fleet-save"
-# A dump's folder: the time in UTC. Nothing else by such a name is ever removed to make room.
+# A dump's folder: the time in UTC, and -1, -2 and so on where that name was taken. No other name is ever removed.
 STAMP_GLOB = "kdump-" + "[0-9]" * 8 + "T" + "[0-9]" * 6 + "Z"
 
 
@@ -59,14 +60,17 @@ ARCHITECTURES = (
 )
 
 # The arguments of the running kernel that the capture kernel must not have: they take memory that it has not got, let
-# it panic where it could go on, stop its initrd for a person, or tell another boot what to do.
+# it panic where it could go on, stop its boot for a person, or tell another boot what to do. Patterns of sh, with _ for -.
+# sysctl.: it tunes what runs on the host, of which nothing runs here, and much of it takes memory or lets a kernel panic.
+# bootconfig: what it adds from the initrd is in /proc/cmdline already, crashkernel among it.
 REMOVED = (
-    *("crashkernel", "fadump", "BOOT_IMAGE", "initrd", "systemd.unit", "rd.systemd.unit"),
-    *("hugepages", "hugepagesz", "default_hugepagesz", "hugetlb_cma", "cma", "vmcp_cma", "prot_virt"),
-    *("log_buf_len", "slub_debug", "slab_debug", "page_owner", "kmemleak"),
+    *("crashkernel", "fadump", "BOOT_IMAGE", "initrd", "bootconfig", "init", "rdinit", "systemd.unit", "rd.systemd.unit"),
+    *("hugepages", "hugepagesz", "default_hugepagesz", "hugetlb_cma", "cma", "vmcp_cma", "prot_virt", "swiotlb"),
+    *("mem", "memmap", "kernelcore", "movablecore", "log_buf_len", "trace_buf_size"),
+    *("slub_debug", "slab_debug", "page_owner", "kmemleak"),
     *("panic", "oops", "panic_on_warn", "panic_on_taint", "softlockup_panic", "hardlockup_panic"),
-    *("hung_task_panic", "nmi_watchdog", "maxcpus", "nr_cpus"),
-    *("quiet", "splash", "break", "rd.break", "rd.shell", "rd.emergency", "resume", "resume_offset"),
+    *("hung_task_panic", "unknown_nmi_panic", "nmi_watchdog", "maxcpus", "nr_cpus", "sysctl[./]*"),
+    *("quiet", "splash", "break", "rd.break", "rd.shell", "rd.emergency", "kgdbwait", "resume", "resume_offset"),
 )  # fmt: skip
 
 # In front of what the host's owner appends, so that his words count.
@@ -115,6 +119,7 @@ DEFAULTS = {
     "FAILURE_ACTION": "reboot",
     "FINAL_ACTION": "reboot",
     "FREE_SPACE": "64",
+    "HOOK_TIMEOUT": "1800",
 }
 
 _MANAGED = "# Managed by Ansible (kdump.fleet): local changes are lost at its next run."
@@ -218,28 +223,81 @@ case $(uname -m) in
 @ARCHITECTURES@
 esac
 
-# Leaves in $kept the words but those of the names in its first argument.
-without() {
-    names=$1
-    shift
-    kept=
-    for word; do
-        case " $names " in
-            *" ${word%%=*} "*) ;;
-            *) kept="$kept $word" ;;
+# Leaves in $alike its argument with _ for every -, which a kernel takes for the same in names.
+underscored() {
+    alike=$1
+    while :; do
+        case $alike in
+            *-*) alike=${alike%%-*}_${alike#*-} ;;
+            *) return ;;
         esac
     done
 }
+
+# Leaves in $kept the arguments but those that the function named first refuses. It finds their names in $alike. As for a
+# kernel, blanks within double quotes part no arguments, and those behind -- are init's: it would not look at what is added
+# here. A quote that is never closed would take that in too, so it is left out.
+without() {
+    refuses=$1
+    shift
+    kept=
+    whole=
+    for word; do
+        whole=${whole:+$whole }$word
+        rest=$whole
+        while :; do
+            case $rest in
+                *\\"*\\"*) rest=${rest#*\\"*\\"} ;;
+                *\\"*) continue 2 ;;
+                *) break ;;
+            esac
+        done
+        case $whole in
+            -- | \\"--\\") return ;;
+        esac
+        underscored "${whole%%=*}"
+        alike=${alike#\\"}
+        alike=${alike%\\"}
+        "$refuses" "$whole" || kept="$kept $whole"
+        whole=
+    done
+}
+
+# shellcheck disable=SC2317 # without calls it
+harmful() {
+    case $1 in
+        # Where another init is the default, as on Gentoo, the units need it.
+        init=*/systemd | rdinit=*/systemd) return 1 ;;
+        # It may add memory, which is the crashed kernel's, or take some away. What marks memory as bad or persistent stays.
+        memmap=*[@%]*) return 0 ;;
+        memmap=*[\\$#!]*) return 1 ;;
+    esac
+    case $alike in
+        @REMOVED@) return 0 ;;
+    esac
+    return 1
+}
+
+underscored "$COMMANDLINE_REMOVE"
+unwanted=$alike
+# shellcheck disable=SC2317 # without calls it
+named() {
+    case " $unwanted " in
+        *" $alike "*) return 0 ;;
+    esac
+    return 1
+}
+
 # The lists are split at their blanks, which is meant; set -f keeps them from becoming file names.
 # shellcheck disable=SC2086
 if [ -n "$COMMANDLINE" ]; then
-    kept=$COMMANDLINE
+    without false $COMMANDLINE
 else
     read -r line < /proc/cmdline
-    without "@REMOVED@" $line
+    without harmful $line
 fi
 # shellcheck disable=SC2086
-without "$COMMANDLINE_REMOVE" $kept $own
+without named $kept $own
 arguments="${kept# } @ARGUMENTS@ ${COMMANDLINE_APPEND:+$COMMANDLINE_APPEND }systemd.unit=@SAVE_NAME@"
 
 kind=${IMAGE_TYPE:-$kind}
@@ -279,7 +337,7 @@ die "kexec refused $kernel"
         ),
         "ARCHITECTURES": _architectures(),
         "IMAGES": _images(),
-        "REMOVED": " ".join(REMOVED),
+        "REMOVED": " | ".join(REMOVED),
         "ARGUMENTS": ARGUMENTS,
         "SAVE_UNIT": f"{UNITS}/{SAVE_UNIT}",
         "SAVE_NAME": SAVE_UNIT,
@@ -299,6 +357,19 @@ umask 077
 # shellcheck source=/dev/null
 @SETTINGS@
 
+# Its parts with one slash before each: it is compared with the mount points of /etc/fstab.
+path=
+while [ -n "$DUMP_PATH" ]; do
+    part=${DUMP_PATH%%/*}
+    DUMP_PATH=${DUMP_PATH#"$part"}
+    DUMP_PATH=${DUMP_PATH#/}
+    case $part in
+        '' | .) ;;
+        *) path=$path/$part ;;
+    esac
+done
+DUMP_PATH=$path
+
 # A kernel without a console must save its dump too.
 if (: > /dev/console) 2> /dev/null; then
     exec > /dev/console 2>&1
@@ -309,22 +380,86 @@ say() {
     echo "kdump-fleet: $*" >> /dev/kmsg
 }
 
-# What /etc/fstab mounts above the folder must be there: a dump below the mount point would be out of sight.
+# Runs what might never end, and ends it. One signal may be refused, and the other comes half a minute later: two of them,
+# because not every timeout has -k. One that does not take these options at all counts as none.
+limited() {
+    if ! [ "$HOOK_TIMEOUT" -gt 0 ] || ! timeout -s KILL 60 timeout 60 true > /dev/null 2>&1; then
+        "$@"
+        return
+    fi
+    timeout -s KILL $((HOOK_TIMEOUT + 30)) timeout "$HOOK_TIMEOUT" "$@"
+    code=$?
+    case $code in
+        # coreutils' and busybox's.
+        124 | 143) say "$* was ended after $HOOK_TIMEOUT seconds" ;;
+    esac
+    return "$code"
+}
+
+# What /etc/fstab mounts above a folder must be there: a dump below the mount point would be out of sight. The outermost
+# comes first, whatever the order of the lines: mounted later, it would hide the others. Its last line may have no end.
+mount_above() {
+    [ -e /etc/fstab ] || return 0
+    above=
+    rest=${1#/}/
+    while [ -n "$rest" ]; do
+        above=$above/${rest%%/*}
+        rest=${rest#*/}
+        while read -r device point _ || [ -n "$device" ]; do
+            case $device in
+                '#'*) continue ;;
+            esac
+            if [ "${point%/}" = "$above" ] && ! mountpoint -q "$point"; then
+                # systemd may have been faster.
+                limited mount "$point" < /dev/null || mountpoint -q "$point" || return 1
+            fi
+        done < /etc/fstab
+    done
+}
+
+# Leaves in $unused a name that nothing has, not even a link to nowhere: others may write to the folder of the dumps too.
+unused_name() {
+    unused=$1
+    number=0
+    while [ -e "$unused" ] || [ -L "$unused" ]; do
+        number=$((number + 1))
+        unused=$1-$number
+    done
+}
+
+# Leaves in $near what there is of the folder's path already.
+nearest() {
+    near=$DUMP_PATH
+    while [ -n "$near" ] && [ ! -e "$near" ] && [ ! -L "$near" ]; do
+        near=${near%/*}
+    done
+}
+
+# Nothing but a write tells: a folder that is there counts as made on a read-only file system too.
+writable() {
+    mkdir -p "$DUMP_PATH/" || return
+    unused_name "$DUMP_PATH/.kdump-fleet"
+    mkdir "$unused" && rmdir "$unused"
+}
+
+remount() {
+    nearest
+    point=$(df -P "${near:-/}" | { read -r _; read -r _ _ _ _ _ point; echo "$point"; })
+    say "$DUMP_PATH/ takes no file: makes $point writable"
+    limited mount -o remount,rw "$point" < /dev/null
+}
+
+# The path may lead to another file system by a link.
 mount_path() {
-    while read -r device point _; do
-        case $device in
-            '' | '#'*) continue ;;
-        esac
-        case $DUMP_PATH/ in
-            "${point%/}"/*) mountpoint -q "$point" || mount "$point" < /dev/null || return 1 ;;
-        esac
-    done < /etc/fstab
-    mkdir -p "$DUMP_PATH" || { mount -o remount,rw / && mkdir -p "$DUMP_PATH"; }
+    mount_above "$DUMP_PATH" || return
+    nearest
+    mount_above "$(readlink -f "${near:-/}")${DUMP_PATH#"$near"}" || return
+    writable || { remount && writable; }
 }
 
 hooks_before() {
     for hook in @FOLDER@/pre.d/*; do
-        if [ -x "$hook" ] && ! "$hook"; then
+        if [ -x "$hook" ] && ! limited "$hook"; then
             say "$hook failed: no dump is written"
             return 1
         fi
@@ -333,14 +468,14 @@ hooks_before() {
 
 hooks_after() {
     for hook in @FOLDER@/post.d/*; do
-        [ ! -x "$hook" ] || "$hook" "$@" || say "$hook failed"
+        [ ! -x "$hook" ] || limited "$hook" "$@" || say "$hook failed"
     done
 }
 
 save_log() {
     log=$folder/vmcore-dmesg.txt
-    makedumpfile --dump-dmesg /proc/vmcore "$log" && return
-    vmcore-dmesg /proc/vmcore > "$log" && return
+    limited makedumpfile --dump-dmesg /proc/vmcore "$log" && return
+    limited vmcore-dmesg /proc/vmcore > "$log" && return
     rm -f "$log"
     say "the log of the crashed kernel could not be saved"
 }
@@ -356,17 +491,18 @@ make_room() {
 
 save() {
     for module in $EXTRA_MODULES; do
-        modprobe "$module" || say "the module $module could not be loaded"
+        limited modprobe "$module" || say "the module $module could not be loaded"
     done
     if [ ! -e /proc/vmcore ]; then
         say "there is no /proc/vmcore: this kernel was built without CONFIG_PROC_VMCORE, or no kernel crashed"
         return 1
     fi
-    mount_path || { say "$DUMP_PATH is not to be had"; return 1; }
+    mount_path || { say "$DUMP_PATH/ is not to be had"; return 1; }
     sh @NOTE@ &
     hooks_before || return 1
-    folder=$DUMP_PATH/kdump-$(date -u +%Y%m%dT%H%M%SZ)
-    mkdir "$folder" || { say "$folder could not be made"; folder=; return 1; }
+    unused_name "$DUMP_PATH/kdump-$(date -u +%Y%m%dT%H%M%SZ)"
+    mkdir "$unused" || { say "$unused could not be made"; return 1; }
+    folder=$unused
     save_log
     sync
     say "writes $folder/vmcore"
@@ -385,13 +521,35 @@ save() {
     say "the dump is complete"
 }
 
-# The names sort by time, and no other name is looked at.
+# The names of the dumps' folders but the new one, the oldest first. Others may have made such names in a folder that they
+# can write to, so only root's own folders count.
+earlier() {
+    for dump in "$DUMP_PATH"/@STAMP_GLOB@ "$DUMP_PATH"/@STAMP_GLOB@-*; do
+        case ${dump#"$DUMP_PATH"/@STAMP_GLOB@} in
+            -*[!0-9]* | -) continue ;;
+        esac
+        # No POSIX, but dash, bash and busybox have it.
+        # shellcheck disable=SC3067
+        if [ -d "$dump" ] && [ ! -L "$dump" ] && [ -O "$dump" ] && [ "$dump" != "$folder" ]; then
+            echo "${dump##*/}"
+        fi
+    done | sort -t - -k 2,2 -k 3,3n
+}
+
+# The new dump is never in question, whatever the clock said. A folder without a dump takes no dump's place, and goes
+# together with a dump that is younger.
 remove_oldest() {
     [ "$DUMPS_TO_KEEP" -gt 0 ] || return
-    set -- "$DUMP_PATH"/@STAMP_GLOB@
-    while [ $# -gt "$DUMPS_TO_KEEP" ]; do
-        say "removes $1"
-        rm -rf "$1"
+    # shellcheck disable=SC2046
+    set -- $(earlier)
+    dumps=0
+    for name; do
+        [ ! -e "$DUMP_PATH/$name/vmcore" ] || dumps=$((dumps + 1))
+    done
+    while [ "$dumps" -ge "$DUMPS_TO_KEEP" ]; do
+        [ ! -e "$DUMP_PATH/$1/vmcore" ] || dumps=$((dumps - 1))
+        say "removes $DUMP_PATH/$1"
+        rm -rf "$DUMP_PATH/${1:?}"
         shift
     done
 }
@@ -421,7 +579,7 @@ systemctl --force "$action" || systemctl --force --force "$action"
         **_COMMON,
         "SETTINGS": _settings(
             *("CORE_COLLECTOR", "DUMP_PATH", "DUMPS_TO_KEEP", "EXTRA_MODULES"),
-            *("FAILURE_ACTION", "FINAL_ACTION", "FREE_SPACE"),
+            *("FAILURE_ACTION", "FINAL_ACTION", "FREE_SPACE", "HOOK_TIMEOUT"),
         ),
         "STAMP_GLOB": STAMP_GLOB,
         "NOTE": capture.SCRIPT,

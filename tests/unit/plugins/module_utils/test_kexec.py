@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+import os
 import typing as t
 
 import pytest
@@ -64,6 +65,8 @@ ACCEPTED = [
     'KEXEC_ARGS="--no-checks --mem-min=0x1000000"\n',
     'FAILURE_ACTION="shell"\n',
     "DUMP_PATH=\n",
+    'HOOK_TIMEOUT="0"\n',
+    'COMMANDLINE_APPEND="--x y=--"\n',
 ]
 
 
@@ -100,6 +103,10 @@ REFUSED = [
     ('CORE_COLLECTOR="makedumpfile --dump-dmesg"\n', "no dump"),
     ('CORE_COLLECTOR="makedumpfile -c *"\n', "split into words"),
     ('CAPTURE_RELEASE="6.1/../x"\n', "release of a kernel"),
+    ('HOOK_TIMEOUT="30min"\n', "whole number"),
+    ('HOOK_TIMEOUT="-1"\n', "whole number"),
+    ('COMMANDLINE="root=/dev/vda1 -- x"\n', "behind it"),
+    ('COMMANDLINE_APPEND="--"\n', "behind it"),
     ("reboot\n", "is no KEY"),
 ]
 
@@ -143,8 +150,8 @@ SET: t.List[t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Optional[str]]]] = [
     ({"early": False, "fadump": "off", "auto_reset_crashkernel": False}, {}),
     ({"force_rebuild": "never"}, {}),
     (
-        {"options": {"CAPTURE_DTB": "/b.dtb", "FREE_SPACE": 9}},
-        {"CAPTURE_DTB": "/b.dtb", "FREE_SPACE": "9"},
+        {"options": {"CAPTURE_DTB": "/b.dtb", "FREE_SPACE": 9, "HOOK_TIMEOUT": 60}},
+        {"CAPTURE_DTB": "/b.dtb", "FREE_SPACE": "9", "HOOK_TIMEOUT": "60"},
     ),
 ]
 
@@ -180,6 +187,7 @@ NOT_SET: t.List[t.Tuple[t.Dict[str, t.Any], str]] = [
     ({"kexec_args": "-p"}, "kdump_kexec_args"),
     ({"options": {"DUMP_PATH": "/x"}}, "set kdump_path instead"),
     ({"options": {"KEXEC_CALL": "x"}}, "kdump_options: KEXEC_CALL='x'"),
+    ({"commandline_append": "a -- b"}, "kdump_commandline_append: COMMANDLINE_APPEND="),
     ({"options": {"NO_SUCH": "x"}}, "kdump_options: NO_SUCH='x' is no setting"),
     ({"capture_kernel": "/k", "kernel_version": "6.1"}, "kdump_kernel_version"),
 ]
@@ -388,9 +396,11 @@ def test_load(host: FakeHost) -> None:
     assert len(host.runner.started) == 2
 
 
-def test_unload_takes_out_what_others_loaded(host: FakeHost) -> None:
+@pytest.mark.parametrize("code", [0, 5])
+def test_unload_takes_out_what_others_loaded(host: FakeHost, code: int) -> None:
     host.put("/sys/kernel/kexec_crash_loaded", "0\n")
-    host.runner.answer("systemctl", "stop", "kdump-fleet.service")
+    # 5: the unit is not there, as on a host that another tooling loaded.
+    host.runner.answer("systemctl", "stop", "kdump-fleet.service", code=code)
     TOOLING.unload(host)
     assert len(host.runner.started) == 1
     host.put("/sys/kernel/kexec_crash_loaded", "1\n")
@@ -399,6 +409,9 @@ def test_unload_takes_out_what_others_loaded(host: FakeHost) -> None:
         TOOLING.unload(host)
     host.runner.answer("kexec", "-s", "-p", "-u")
     TOOLING.unload(host)
+    host.runner.answer("systemctl", "stop", "kdump-fleet.service", code=1)
+    with pytest.raises(CommandError):
+        TOOLING.unload(host)
 
 
 def test_dumps(host: FakeHost) -> None:
@@ -406,12 +419,14 @@ def test_dumps(host: FakeHost) -> None:
         "/var/crash/kdump-20260102T000000Z/vmcore",
         "/var/crash/kdump-20260102T000000Z/vmcore-dmesg.txt",
         "/var/crash/kdump-20260101T000000Z/vmcore-incomplete",
+        "/var/crash/kdump-20260101T000000Z-12/vmcore",
+        "/var/crash/kdump-20260101T000000Z-x/vmcore",
         "/var/crash/kdump-mine/vmcore",
         "/var/crash/202601020000/dump.202601020000",
     ):
         host.put(path, "dump", mtime=1000)
-    found = {dump.folder[-17:]: dump for dump in TOOLING.dumps(host, "/var/crash/")}
-    assert sorted(found) == ["-20260101T000000Z", "-20260102T000000Z"]
+    found = {dump.folder[16:]: dump for dump in TOOLING.dumps(host, "/var/crash/")}
+    assert sorted(found) == ["-20260101T000000Z", "-20260101T000000Z-12", "-20260102T000000Z"]
     assert found["-20260102T000000Z"].complete
     assert found["-20260102T000000Z"].size == 4
     assert found["-20260102T000000Z"].dmesg.endswith("/vmcore-dmesg.txt")
@@ -419,9 +434,34 @@ def test_dumps(host: FakeHost) -> None:
     assert found["-20260101T000000Z"].vmcore == ""
 
 
+def test_a_link_is_no_dump(host: FakeHost) -> None:
+    host.put("/other/vmcore", "x")
+    host.put("/var/crash/kdump-20260101T000000Z/vmcore", "dump")
+    os.symlink(host.path("/other"), host.path("/var/crash/kdump-99991231T000000Z"))
+    assert [dump.folder[-17:] for dump in TOOLING.dumps(host, "/var/crash")] == [
+        "-20260101T000000Z"
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder to another user")
+def test_a_folder_of_somebody_else_is_no_dump(host: FakeHost) -> None:
+    host.put("/var/crash/kdump-20260101T000000Z/vmcore", "dump")
+    assert len(TOOLING.dumps(host, "/var/crash")) == 1
+    os.chown(host.path("/var/crash/kdump-20260101T000000Z"), 65534, 65534)
+    assert TOOLING.dumps(host, "/var/crash") == []
+
+
 @pytest.mark.parametrize(
     "name, expected",
-    [("kdump-20260102T000000Z", True), ("lost+found", True), ("kdump-mine", False), ("x", False)],
+    [
+        ("kdump-20260102T000000Z", True),
+        ("kdump-20260102T000000Z-1", True),
+        ("kdump-20260102T000000Z-", False),
+        ("kdump-20260102T000000Z-1x", False),
+        ("lost+found", True),
+        ("kdump-mine", False),
+        ("x", False),
+    ],
 )
 def test_owns(name: str, expected: bool) -> None:
     assert TOOLING.owns(name) is expected
@@ -432,8 +472,10 @@ def test_what_the_settings_decide() -> None:
     assert TOOLING.dump_path({"DUMP_PATH": "/x"}) == "/x"
     assert TOOLING.kernel({}, "1") == "1"
     assert TOOLING.kernel({"CAPTURE_RELEASE": "2"}, "1") == "2"
-    assert TOOLING.need({"COMMANDLINE_APPEND": "nr_cpus=4"}) == {"cpus": 4, "network": False, "elsewhere": ""}
-    assert TOOLING.need({}) == {"cpus": 1, "network": False, "elsewhere": ""}
+    several = TOOLING.need({"COMMANDLINE_APPEND": "nr_cpus=4"})
+    assert several == {"cpus": 4, "network": False, "elsewhere": ""}
+    assert TOOLING.need({"COMMANDLINE_APPEND": "nr-cpus=4"})["cpus"] == 4
+    assert TOOLING.need({})["cpus"] == 1
 
 
 def test_the_units_start_files_that_are_there() -> None:

@@ -677,7 +677,7 @@ def test_what_a_capture_needs(
     path: str,
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    assert TOOLING.need(settings) == {"cpus": cpus, "network": network}
+    assert TOOLING.need(settings) == {"cpus": cpus, "network": network, "elsewhere": ""}
     assert TOOLING.dump_path(settings) == path
 
 
