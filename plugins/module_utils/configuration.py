@@ -76,6 +76,9 @@ def _check(
         raise SettingsError(
             f"{file.path} would not be accepted ({'; '.join(sorted(new))}); repair it by hand, or set kdump_exclusive"
         )
+    reason = file.spoils(after)
+    if reason:
+        raise SettingsError(f"{file.path}: {reason}; repair it by hand, or set kdump_exclusive")
     read = file.parse(after)
     differing = sorted(key for key, value in settings.items() if read.get(key) != value)
     if differing:

@@ -87,6 +87,11 @@ class ConfigFile(metaclass=abc.ABCMeta):
         del key, value, release
         return ""
 
+    def spoils(self, text: str) -> str:
+        """Return why the tooling may not get to the lines behind one of the text, or ''."""
+        del text
+        return ""
+
     def secret(self, key: str) -> bool:
         return key in self.secrets
 

@@ -197,7 +197,7 @@ class KexecConf(ConfigFile):
     path = kexec_files.CONF
 
     def parse(self, text: str) -> t.Dict[str, str]:
-        return assignments.parse(text)
+        return assignments.parse(text, bash=False)
 
     def render(
         self,
@@ -206,7 +206,11 @@ class KexecConf(ConfigFile):
         release: t.Optional[str] = None,
     ) -> str:
         del release
-        return assignments.render(text, settings)
+        return assignments.render(text, settings, bash=False)
+
+    def spoils(self, text: str) -> str:
+        """Return why sh may not read the file to its end, or ''."""
+        return assignments.spoils(text, bash=False)
 
     def problems(self, text: str, release: t.Optional[str] = None) -> t.List[str]:
         found = []

@@ -280,6 +280,24 @@ def test_nothing_is_written_that_would_be_misread(host: FakeHost) -> None:
     assert host.read(CONF) == text
 
 
+SPOILT = [
+    (TOOLING, "if true; then\n", "line 1"),
+    (TOOLING, "USE_KDUMP=1\ncat <<X\n", "line 2"),
+    (Kexec(), "DUMP_PATH=/srv\nFREE_SPACE='64\n", "line 2"),
+    (Suse(), 'KDUMP_VERBOSE="1\n', "line 1"),
+]
+
+
+@pytest.mark.parametrize("tooling, text, line", SPOILT)
+def test_a_file_that_a_shell_may_not_read_to_its_end_is_refused(
+    tooling: t.Any, text: str, line: str
+) -> None:
+    path = tooling.config_files[0].path
+    with pytest.raises(SettingsError, match=f"{path}.*{line}.*repair it by hand"):
+        edited(tooling, {path: text}, {})
+    assert edited(tooling, {path: text}, {}, None, True)[path] == HEADER
+
+
 def test_sysctls_are_set_and_go_back(host: FakeHost) -> None:
     panic, oops = "/proc/sys/kernel/panic", "/proc/sys/kernel/panic_on_oops"
     host.put(panic, "0\n")
