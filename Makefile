@@ -23,7 +23,7 @@ setup: prerequisites ## Make .venv, and link .collections so that kdump.fleet is
 demo: setup ## Deploy kdump on a real virtual machine, crash it, show the dump
 	@tests/tools/with-venv python -u tests/vm/demo.py
 
-test: setup ## Everything: lint, sanity, unit, integration, and the VM scenario
+test: setup ## Everything: lint, sanity, unit, integration, and two virtual machines that crash
 	@tests/tools/with-venv python -u tests/tools/gates.py --all
 
 test-fast: setup ## Everything but the VM

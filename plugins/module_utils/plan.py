@@ -175,7 +175,7 @@ def unknown_variables(names: t.Sequence[str], known: t.Sequence[str]) -> t.List[
     """Return a problem for every kdump_ variable that looks like a misspelt one of the role's."""
     problems = []
     for name in sorted(set(names) - {*known, *OTHER_NAMES}):
-        close = difflib.get_close_matches(name, known, 1, 0.8)
+        close = difflib.get_close_matches(name, known, 1, 0.88)
         if close:
             problems.append(
                 f"{name}: the role kdump has no such variable; did you mean {close[0]}?"

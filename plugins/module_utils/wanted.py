@@ -491,7 +491,7 @@ def as_text(
     found = []
     for key, value in settings.items():
         if not isinstance(value, (str, int)) or isinstance(value, bool):
-            found.append(f"{variable}: {key} must be a string or a number; put it in quotes")
+            found.append(f"{variable}: {key} must be a string or a whole number; put it in quotes")
         else:
             result[key] = str(value)
     return result, found

@@ -779,11 +779,14 @@ def _unsupported(wanted: Wanted, facts: Facts) -> t.Dict[str, str]:
         "emergency_hooks": "its capture has no emergency shell; set kdump_system_action",
         "fence_nodes": "it knows no cluster; run fence_kdump_send in one of kdump_pre_hooks",
         "fence_args": "it knows no cluster; run fence_kdump_send in one of kdump_pre_hooks",
-        "force_rebuild": "it builds its initrd with every kernel, and kdump_load builds one that is stale",
         "notification": "it tells nobody; do so in one of kdump_post_hooks",
     }
     if wanted.auto_reset_crashkernel:
         reasons["auto_reset_crashkernel"] = "nothing of it changes crashkernel="
+    if wanted.force_rebuild != "auto":
+        reasons["force_rebuild"] = (
+            "it builds its initrd with every kernel, and kdump_load builds one that is stale"
+        )
     if wanted.system_action not in ACTIONS:
         reasons["system_action"] = (
             f"it runs a command without a console; use one of: {', '.join(ACTIONS)}"

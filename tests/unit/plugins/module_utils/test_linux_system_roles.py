@@ -180,7 +180,7 @@ def test_the_dict_goes_before_the_variables() -> None:
 
 WRONG = [
     ({"USE_KDUMP": 0}, "kdump_kdump_tools: USE_KDUMP='0' asks for a host without dumps; set kdump_state: absent"),
-    ({"USE_KDUMP": True}, "kdump_kdump_tools: USE_KDUMP must be a string or a number"),
+    ({"USE_KDUMP": True}, "kdump_kdump_tools: USE_KDUMP must be a string or a whole number"),
     ({"KDUMP_NUM_DUMPS": "many"}, "kdump_kdump_tools: KDUMP_NUM_DUMPS='many' must be a whole number"),
     ({"KDUMP_COREDIRS": "/x"}, "kdump_kdump_tools: KDUMP_COREDIRS='/x' is no setting of kdump-tools; did you mean KDUMP_COREDIR?"),
     ({"FTP_PASSWORD": "hush"}, "kdump_kdump_tools: FTP_PASSWORD is a secret"),

@@ -159,7 +159,7 @@ WRONG: t.List[t.Tuple[t.Dict[str, t.Any], str, str]] = [
     (
         {"options": {"KDUMP_COMPRESSION": ["xz"]}},
         "kdump_options: KDUMP_COMPRESSION",
-        "must be a string or a number",
+        "must be a string or a whole number",
     ),
     ({"options": {"FTP_PASSWORD": "s3cret"}}, "kdump_options: FTP_PASSWORD", "secret"),
     ({"tooling": "nonsense"}, "kdump_tooling: 'nonsense'", "auto, kdump-tools"),
@@ -186,7 +186,7 @@ def test_every_error_is_told_at_once(debian: FakeHost) -> None:
 def test_a_misspelt_variable_is_found() -> None:
     known = ["kdump_path", "kdump_crashkernel"]
     (problem,) = unknown_variables(
-        ["kdump_path", "kdump_crashkernal", "kdump_site_note", "kdump_reboot_required"], known
+        ["kdump_path", "kdump_crashkernal", "kdump_path_of_site", "kdump_reboot_required"], known
     )
     assert problem.startswith("kdump_crashkernal:") and "kdump_crashkernel" in problem
 
