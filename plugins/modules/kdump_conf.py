@@ -137,7 +137,9 @@ def settings_of(
             result[key] = None
             continue
         if not isinstance(value, (str, int)) or isinstance(value, bool):
-            raise SettingsError(f"settings: {key} must be a string or a whole number; put it in quotes")
+            raise SettingsError(
+                f"settings: {key} must be a string or a whole number; put it in quotes"
+            )
         if file.secret(key):
             raise SettingsError(f"settings: {key} {SECRET_RULE}")
         reason = file.setting_problem(key, str(value), release)
@@ -189,7 +191,9 @@ def sysctls_of(given: t.Optional[t.Mapping[str, t.Any]]) -> t.Optional[t.Dict[st
     """
     for name, value in (given or {}).items():
         if not isinstance(value, (str, int)) or isinstance(value, bool):
-            raise SettingsError(f"sysctls: {name} must be a string or a whole number; put it in quotes")
+            raise SettingsError(
+                f"sysctls: {name} must be a string or a whole number; put it in quotes"
+            )
         if not re.match(r"[a-z0-9_-]+(\.[A-Za-z0-9_-]+)+\Z", name):
             raise SettingsError(f"sysctls: {name!r} must be a name such as 'kernel.panic'")
     return None if given is None else {name: str(value) for name, value in given.items()}

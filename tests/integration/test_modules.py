@@ -169,7 +169,8 @@ def test_kdump_load_keeps_the_old_initrd_when_the_build_fails(light: LightHost) 
 
 def test_a_configuration_that_does_not_load_is_taken_back(light: LightHost) -> None:
     before = light.read(CONF)
-    light.module("kdump_conf", {"settings": {"KDUMP_KERNEL": "/boot/none"}})
+    both = {"KDUMP_KERNEL": "/boot/none", "KDUMP_INITRD": "/boot/none.img"}
+    light.module("kdump_conf", {"settings": both})
     assert light.read(CONF) != before
     result = light.module("kdump_load", {})
     assert result["failed"] and "KDUMP_KERNEL does not exist: /boot/none" in result["msg"]

@@ -273,14 +273,14 @@ class KilledHost(FakeHost):
             os.kill(os.getpid(), signal.SIGKILL)
         self.count += 1
 
-    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+    def write(self, path: str, text: str, mode: int = 0o644, keep_mode: bool = True) -> None:
         if self.half and self.count == self.deadline:
             # What an atomic replacement leaves when it is interrupted: a file beside.
             self.put(
                 os.path.join(os.path.dirname(path), ".kdump-fleet-half"), text[: len(text) // 2]
             )
         self._step()
-        super().write(path, text, mode)
+        super().write(path, text, mode, keep_mode)
 
     def remove(self, path: str) -> None:
         self._step()
