@@ -560,7 +560,7 @@ def run_save(
             handle.write(f'#!/bin/sh\necho {name} "$@" >> {folder}/log\nexit {code}\n')
         os.chmod(f"{folder}/{name}", 0o755)
     done = subprocess.run(
-        ["/bin/sh", f"{folder}/etc/kdump-fleet/save-dump"], check=False, capture_output=True, text=True,
+        ["/bin/sh", f"{folder}/etc/kdump-fleet/save-dump"], check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
         # As systemd would set it from another reading of the file.
         env={"PATH": f"{folder}:/usr/bin:/bin", "KDUMP_FAIL_CMD": "wrong"},
     )  # fmt: skip
