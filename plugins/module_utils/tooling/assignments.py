@@ -14,6 +14,8 @@ file. A shell's blanks are the space and the tab alone, unlike Python's.
 import re
 import typing as t
 
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import ConfigFile
+
 BLANKS = "has blanks around '=', which a shell takes for a command"
 SPOILT = "a shell may not get to the lines behind it"
 
@@ -309,3 +311,25 @@ def _with_setting(
 def line_problems(text: str) -> t.List[t.Tuple[int, str, str, str]]:
     """Return line number, key ('' if there is none), value and reason of every line that a shell would misread."""
     return [(line.number, line.key, line.value, line.reason) for line in lines(text) if line.reason]
+
+
+class ShellFile(ConfigFile):
+    """A tooling's configuration that is such a file; the rules for its settings are the tooling's."""
+
+    bash = True  # it reads the file; see parse()
+    commented = True  # comments show settings as they would be set; see render()
+
+    def parse(self, text: str) -> t.Dict[str, str]:
+        return parse(text, self.bash)
+
+    def render(
+        self,
+        text: str,
+        settings: t.Mapping[str, t.Optional[str]],
+        release: t.Optional[str] = None,
+    ) -> str:
+        del release
+        return render(text, settings, self.commented, self.bash)
+
+    def spoils(self, text: str) -> str:
+        return spoils(text, self.bash)

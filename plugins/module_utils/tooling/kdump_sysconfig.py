@@ -15,7 +15,6 @@ import re
 import typing as t
 
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling import assignments
-from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import ConfigFile
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_conf_file import rules_of
 
 Check = t.Callable[[str], str]
@@ -78,7 +77,7 @@ LATER = rules_of().sysconfig
 PLAUSIBLE = re.compile(r"(?:KDUMP|FADUMP|KEXEC|MKDUMPRD|VMCORE)_[A-Z0-9_]+\Z")
 
 
-class KdumpSysconfig(ConfigFile):
+class KdumpSysconfig(assignments.ShellFile):
     """Bash assignments, KEY="value"."""
 
     path = "/etc/sysconfig/kdump"
@@ -91,18 +90,6 @@ class KdumpSysconfig(ConfigFile):
         """Say whether a release reads a setting of SETTINGS."""
         later = rules_of(release).sysconfig if self._later is None else self._later
         return key not in LATER or key in later
-
-    def parse(self, text: str) -> t.Dict[str, str]:
-        return assignments.parse(text)
-
-    def render(
-        self,
-        text: str,
-        settings: t.Mapping[str, t.Optional[str]],
-        release: t.Optional[str] = None,
-    ) -> str:
-        del release
-        return assignments.render(text, settings)
 
     def problems(self, text: str, release: t.Optional[str] = None) -> t.List[str]:
         found = []

@@ -22,7 +22,6 @@ from ansible_collections.kdump.fleet.plugins.module_utils.tooling import assignm
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
     SECRET,
     SECRET_RULE,
-    ConfigFile,
     Dump,
     Facts,
     Initrd,
@@ -321,27 +320,12 @@ _LOGIN = re.compile(r"\A((?:\w+://)?[^:]*:(?!//)).*(?=@)", re.S)
 _LOGIN_LINE = re.compile(r"(\b(?:SSH|FTP)[ \t]*=[\"']?(?:\w+://)?[^:\n]*:(?!//)).*(?=@)")
 
 
-class KdumpToolsConf(ConfigFile):
+class KdumpToolsConf(assignments.ShellFile):
     """/etc/default/kdump-tools: read by sh, and by systemd as an EnvironmentFile."""
 
     path = "/etc/default/kdump-tools"
     secrets = ("FTP_PASSWORD",)
-
-    def parse(self, text: str) -> t.Dict[str, str]:
-        return assignments.parse(text, bash=False)
-
-    def render(
-        self,
-        text: str,
-        settings: t.Mapping[str, t.Optional[str]],
-        release: t.Optional[str] = None,
-    ) -> str:
-        del release
-        return assignments.render(text, settings, bash=False)
-
-    def spoils(self, text: str) -> str:
-        """Return why sh may not read the file to its end, or ''."""
-        return assignments.spoils(text, bash=False)
+    bash = False
 
     def problems(self, text: str, release: t.Optional[str] = None) -> t.List[str]:
         found = []

@@ -21,7 +21,6 @@ from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.runner import CommandError
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling import assignments, kexec_files
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
-    ConfigFile,
     Dump,
     Facts,
     Initrd,
@@ -191,26 +190,11 @@ VARIABLES = {
 }
 
 
-class KexecConf(ConfigFile):
+class KexecConf(assignments.ShellFile):
     """/etc/kdump-fleet/kexec.conf: read by the scripts of this collection, with sh."""
 
     path = kexec_files.CONF
-
-    def parse(self, text: str) -> t.Dict[str, str]:
-        return assignments.parse(text, bash=False)
-
-    def render(
-        self,
-        text: str,
-        settings: t.Mapping[str, t.Optional[str]],
-        release: t.Optional[str] = None,
-    ) -> str:
-        del release
-        return assignments.render(text, settings, bash=False)
-
-    def spoils(self, text: str) -> str:
-        """Return why sh may not read the file to its end, or ''."""
-        return assignments.spoils(text, bash=False)
+    bash = False
 
     def problems(self, text: str, release: t.Optional[str] = None) -> t.List[str]:
         found = []

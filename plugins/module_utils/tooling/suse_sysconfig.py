@@ -20,7 +20,6 @@ from ansible_collections.kdump.fleet.plugins.module_utils.tooling import assignm
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
     REDACTED,
     SECRET,
-    ConfigFile,
 )
 
 Version = t.Tuple[int, ...]
@@ -534,28 +533,12 @@ def value_problem(key: str, value: str, version: Version) -> str:
     return SETTINGS[key](value, version)
 
 
-class SuseSysconfig(ConfigFile):
+class SuseSysconfig(assignments.ShellFile):
     """/etc/sysconfig/kdump: shell assignments, read by kdumptool or by bash scripts."""
 
     path = "/etc/sysconfig/kdump"
     secrets = ("KDUMP_SMTP_PASSWORD",)
-
-    def parse(self, text: str) -> t.Dict[str, str]:
-        return assignments.parse(text)
-
-    def render(
-        self,
-        text: str,
-        settings: t.Mapping[str, t.Optional[str]],
-        release: t.Optional[str] = None,
-    ) -> str:
-        del release
-        # The package's comments show defaults in a way of their own, so there is nothing to set a line below.
-        return assignments.render(text, settings, commented=False)
-
-    def spoils(self, text: str) -> str:
-        """Return why bash may not read the file to its end, or ''."""
-        return assignments.spoils(text)
+    commented = False  # the package shows defaults in a way of its own
 
     def problems(self, text: str, release: t.Optional[str] = None) -> t.List[str]:
         version = version_of(release)
