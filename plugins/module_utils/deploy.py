@@ -16,6 +16,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.records import (
     ORIGINALS,
     PENDING,
     SYSCTLS,
+    SYSCTLS_SET,
     Record,
     others,
 )
@@ -218,18 +219,24 @@ class SysctlChange(t.NamedTuple):
 def sysctl_changes(host: Host, wanted: t.Mapping[str, str]) -> t.List[SysctlChange]:
     """Return what sets these; those of an earlier run that are not among them get the value from before.
 
+    But not over one that somebody else has set since.
+
     :raises SettingsError: the kernel has no such setting.
     """
-    given_up = {name: value for name, value in SYSCTLS.load(host).items() if name not in wanted}
+    before, ours = SYSCTLS.load(host), SYSCTLS_SET.load(host)
     found = []
-    for name, value in {**wanted, **given_up}.items():
+    for name in {**wanted, **before}:
         now = host.read_word(_place(name))
-        if now is None and name in wanted:
+        if name not in wanted:
+            if now is not None:
+                theirs = now != ours.get(name, now)
+                found.append(SysctlChange(name, now, now if theirs else before[name]))
+        elif now is None:
             raise SettingsError(
                 f"sysctls: {name} is no setting of this host's kernel; take it out for this host"
             )
-        if now is not None and (now != value or name in given_up):
-            found.append(SysctlChange(name, now, value))
+        elif now != wanted[name]:
+            found.append(SysctlChange(name, now, wanted[name]))
     return found
 
 
@@ -240,18 +247,25 @@ def set_sysctls(host: Host, found: t.Sequence[SysctlChange], wanted: t.Mapping[s
     """
     if not found:
         return
-    known = SYSCTLS.load(host)
+    known, ours = SYSCTLS.load(host), SYSCTLS_SET.load(host)
     SYSCTLS.keep(host, {change.name: change.before for change in found})
+    SYSCTLS_SET.replace(host, {change.name: change.after for change in found})
     for index, change in enumerate(found):
         reason = _set(host, change.name, change.after)
         if reason:
             for done in found[: index + 1]:
                 _set(host, done.name, done.before)
-            SYSCTLS.forget(host, [each.name for each in found if each.name not in known])
+            SYSCTLS_SET.replace(host, ours)
+            _forget_sysctls(host, [each.name for each in found if each.name not in known])
             raise SettingsError(
                 f"sysctls: the kernel does not take {change.name} = {change.after} ({reason}); take it out for this host"
             )
-    SYSCTLS.forget(host, [change.name for change in found if change.name not in wanted])
+    _forget_sysctls(host, [change.name for change in found if change.name not in wanted])
+
+
+def _forget_sysctls(host: Host, names: t.Sequence[str]) -> None:
+    SYSCTLS.forget(host, names)
+    SYSCTLS_SET.forget(host, names)
 
 
 def _set(host: Host, name: str, value: str) -> str:

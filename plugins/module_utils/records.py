@@ -122,8 +122,11 @@ class ValuesBefore:
 
     def keep(self, host: Host, values: t.Mapping[str, t.Any]) -> None:
         """Keep values that are about to change; what is kept already stays."""
-        kept = {**values, **self.load(host)}
-        host.write(self.path, json.dumps(kept))
+        self.replace(host, {**values, **self.load(host)})
+
+    def replace(self, host: Host, values: t.Mapping[str, t.Any]) -> None:
+        """Keep values in place of what is kept of them."""
+        host.write(self.path, json.dumps({**self.load(host), **values}))
 
     def forget(self, host: Host, names: t.Iterable[str]) -> None:
         gone = set(names)
@@ -135,4 +138,6 @@ class ValuesBefore:
 
 
 SYSCTLS = ValuesBefore("sysctls.json")
+# And what was set in their place: another value there is somebody else's.
+SYSCTLS_SET = ValuesBefore("sysctls-set.json")
 ARGUMENTS = ValuesBefore("arguments.json")

@@ -19,6 +19,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.records import (
     ORIGINALS,
     PENDING,
     SYSCTLS,
+    SYSCTLS_SET,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_tools import KdumpTools
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kexec import Kexec
@@ -316,6 +317,12 @@ def test_sysctls_are_set_and_go_back(host: FakeHost) -> None:
     assert host.read(oops) == "0\n"
     assert settle({}) == 1
     assert host.read(panic) == "0\n"
+    # What somebody else has set since is theirs.
+    assert settle({"kernel.panic": "10"}) == 1
+    host.put(panic, "30\n")
+    assert settle({}) == 1
+    assert host.read(panic) == "30\n" and not host.exists(SYSCTLS.path)
+    assert not host.exists(SYSCTLS_SET.path)
 
 
 def test_a_value_that_the_kernel_ignores_is_no_success(
