@@ -43,7 +43,14 @@ class Record:
         except ValueError:
             # Half a file cannot be: it is replaced atomically. Somebody edited it; it holds nothing for us.
             return {}
-        return kept if isinstance(kept, dict) else {}
+        if not isinstance(kept, dict):
+            return {}
+        # What another version of this collection kept in another form may not be ours to read.
+        return {
+            path: entry
+            for path, entry in kept.items()
+            if isinstance(entry, dict) and {"before", "mode", "ours", "edited"} <= set(entry)
+        }
 
     def keep(
         self,

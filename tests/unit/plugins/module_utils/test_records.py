@@ -46,6 +46,8 @@ def test_a_record_that_somebody_broke_holds_nothing(host: FakeHost) -> None:
         host.put(SYSCTLS.path, text)
         assert PENDING.load(host) == {}
         assert SYSCTLS.load(host) == {}
+    host.put(PENDING.path, '{"/etc/a": {"before": "one", "after": "0"}, "/etc/b": 1}')
+    assert PENDING.load(host) == {}
 
 
 def test_values_from_before_the_first_change_stay(host: FakeHost) -> None:
