@@ -395,11 +395,15 @@ def _leaves_the_host(savedir: str) -> bool:
 
 
 def _target(wanted: Wanted, facts: Facts, version: Version) -> _Part:
-    """Return KDUMP_SAVEDIR. What the file has already stays if it means the same, with a password in it too."""
+    """Return KDUMP_SAVEDIR. What the file has already stays if it means the same, with a password in it too.
+
+    With kdump_exclusive, only a line with a secret stays; any other must be set again.
+    """
     current = _settings(facts).get("KDUMP_SAVEDIR", "")
     there = parse_savedir(current)
     if wanted.target is None:
-        if there and (there.protocol, there.path) == ("file", wanted.path):
+        same = there and (there.protocol, there.path) == ("file", wanted.path)
+        if same and not wanted.exclusive:
             return _Part({})
         # Up to 1.0, // begins the name of a host.
         remote = (there and there.protocol != "file") or (
@@ -430,6 +434,7 @@ def _target(wanted: Wanted, facts: Facts, version: Version) -> _Part:
         meant
         and there
         and meant == there._replace(password=password, user=meant.user and there.user)
+        and (there.password or not wanted.exclusive)
     ):
         return _Part({})
     warnings = []

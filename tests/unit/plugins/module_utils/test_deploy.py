@@ -24,7 +24,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.records import (
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_tools import KdumpTools
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kexec import Kexec
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.suse import Suse
-from ansible_collections.kdump.fleet.plugins.module_utils.wanted import OwnFile
+from ansible_collections.kdump.fleet.plugins.module_utils.wanted import OwnFile, Wanted
 from ansible_collections.kdump.fleet.plugins.modules.kdump_conf import shown
 from ansible_collections.kdump.fleet.tests.unit.plugins.conftest import FakeHost
 
@@ -263,6 +263,39 @@ def test_a_masked_url_stays_in_an_exclusive_file() -> None:
     shown = shown_texts(suse, {path: text})
     assert "s3cret" not in shown[path]
     assert edited(suse, shown, {}, None, True) == shown
+
+
+SUSE_TARGETS: t.List[t.Tuple[str, t.Optional[t.Dict[str, str]]]] = [
+    ("", None),
+    ("/var/crash", None),
+    ("ssh://u@h/var/crash", {"type": "ssh", "location": "u@h"}),
+    ("ftp://u:s3cret@h/var/crash", {"type": "ftp", "location": "u@h"}),
+]
+
+
+@pytest.mark.parametrize("savedir, target", SUSE_TARGETS)
+def test_an_exclusive_file_keeps_its_target_in_every_run(
+    host: FakeHost, savedir: str, target: t.Optional[t.Dict[str, str]]
+) -> None:
+    suse = Suse()
+    path = suse.config_files[0].path
+    host.put(path, f'KDUMP_SAVEDIR="{savedir}"\nKDUMP_VERBOSE="3"\n')
+    texts = []
+    for _run in range(3):
+        settings = suse.config_files[0].parse(host.read(path) or "")
+        facts = {
+            "architecture": "x86_64",
+            "distribution": {"id": "", "version": "", "name": "", "like": []},
+            "kernel": {"release": "6.12.0", "cmdline": "", "options": {}},
+            "target": {"path": "/var/crash", "fstype": "ext4", "source": "/dev/vda1"},
+            "tooling": {"installed": True, "release": None, "rules": {}, "settings": settings},
+        }
+        made = suse.configure(Wanted(exclusive=True, target=target), facts)
+        assert made.problems == []
+        deploy.write(host, deploy.changes(host, suse, made.settings, {}, True))
+        texts.append(host.read(path) or "")
+    assert texts[0] == texts[1] == texts[2] and "KDUMP_VERBOSE" not in texts[0]
+    assert f'KDUMP_SAVEDIR="{savedir or "/var/crash"}"\n' in texts[0]
 
 
 def test_a_diff_has_no_secret_of_the_tooling_from_before(host: FakeHost) -> None:
