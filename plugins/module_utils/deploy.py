@@ -177,7 +177,12 @@ def _replace(host: Host, found: t.Sequence[FileChange]) -> None:
         if change.after is None:
             host.remove(change.path)
         else:
-            host.write(change.path, change.after, change.mode or 0o644, change.mode is None)
+            host.write(
+                change.path,
+                change.after,
+                0o644 if change.mode is None else change.mode,
+                change.mode is None,
+            )
     for change in found:
         if change.after is None:
             _prune(host, os.path.dirname(change.path))

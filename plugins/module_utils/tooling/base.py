@@ -112,7 +112,8 @@ class ConfigFile(metaclass=abc.ABCMeta):
         for line in text.split("\n"):
             if any(key in line for key in self.secrets):
                 hidden, value = True, ""
-            value += line
+            # A quote in a comment opens nothing.
+            value += re.sub(r"(^|[ \t])#.*", "", line) if not _open_quote(value) else line
             shown.append(REDACTED if hidden else line)
             # It goes on behind a backslash, and as long as a quote is open.
             hidden = hidden and (line.endswith("\\") or _open_quote(value))

@@ -197,6 +197,11 @@ def test_another_tooling_takes_back_the_files_of_the_one_before(host: FakeHost) 
     assert host.read(CONF) == 'USE_KDUMP="0"\nHOSTTAG=hostname\n'
 
 
+def test_a_file_for_nobody_stays_so(host: FakeHost) -> None:
+    carry_out(host, {}, {HOOK: OwnFile("#!/bin/sh\n", 0)})
+    assert os.stat(host.path(HOOK)).st_mode & 0o777 == 0
+
+
 def test_another_mode_is_a_change(host: FakeHost) -> None:
     files = {HOOK: OwnFile("#!/bin/sh\n", 0o755)}
     carry_out(host, {}, files)
@@ -243,6 +248,14 @@ SECRET_LINES = [
 def test_a_secret_that_goes_on_over_lines_is_hidden_whole(text: str) -> None:
     shown = TOOLING.config_files[0].redact(text)
     assert "s3cret" not in shown and shown.endswith("\nUSE_KDUMP=1\n")
+
+
+COMMENTS = ["# the server's FTP_PASSWORD\n", "FTP_PASSWORD=abc # the admin's\n"]
+
+
+@pytest.mark.parametrize("line", COMMENTS)
+def test_an_apostrophe_in_a_comment_hides_nothing_else(line: str) -> None:
+    assert TOOLING.config_files[0].redact(line + "USE_KDUMP=1\n").endswith("\nUSE_KDUMP=1\n")
 
 
 def test_the_plan_keeps_the_secrets_that_the_host_keeps(host: FakeHost) -> None:
