@@ -112,8 +112,7 @@ class ConfigFile(metaclass=abc.ABCMeta):
         for line in text.split("\n"):
             if any(key in line for key in self.secrets):
                 hidden, value = True, ""
-            # A quote in a comment opens nothing.
-            value += re.sub(r"(^|[ \t])#.*", "", line) if not _open_quote(value) else line
+            value += line + "\n"
             shown.append(REDACTED if hidden else line)
             # It goes on behind a backslash, and as long as a quote is open.
             hidden = hidden and (line.endswith("\\") or _open_quote(value))
@@ -123,8 +122,16 @@ class ConfigFile(metaclass=abc.ABCMeta):
 def _open_quote(text: str) -> bool:
     """Say whether a quote is open at the end of a shell's text."""
     quote = ""
-    skip = False
+    skip = comment = False
+    before = "\n"
     for letter in text:
+        # A quote in a comment opens nothing.
+        comment = letter != "\n" and (
+            comment or (letter == "#" and not quote and not skip and before in " \t\n")
+        )
+        before = letter
+        if comment:
+            continue
         if skip:
             skip = False
         elif letter == "\\" and quote != "'":

@@ -241,6 +241,7 @@ SECRET_LINES = [
     "FTP_PASSWORD='top\ns3cret'\nUSE_KDUMP=1\n",
     'FTP_PASSWORD="a\\"\ns3cret"\nUSE_KDUMP=1\n',
     "FTP_PASSWORD=a\\\ns3cret\nUSE_KDUMP=1\n",
+    'FTP_PASSWORD="a # b\ns3cret"\nUSE_KDUMP=1\n',
 ]
 
 
@@ -250,7 +251,11 @@ def test_a_secret_that_goes_on_over_lines_is_hidden_whole(text: str) -> None:
     assert "s3cret" not in shown and shown.endswith("\nUSE_KDUMP=1\n")
 
 
-COMMENTS = ["# the server's FTP_PASSWORD\n", "FTP_PASSWORD=abc # the admin's\n"]
+COMMENTS = [
+    "# the server's FTP_PASSWORD\n",
+    "FTP_PASSWORD=abc # the admin's\n",
+    'FTP_PASSWORD="a # b"\n',
+]
 
 
 @pytest.mark.parametrize("line", COMMENTS)
