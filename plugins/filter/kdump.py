@@ -125,6 +125,26 @@ def kdump_needs(wanted: t.Any) -> list[str]:
     return sorted({need.path for need in found if need.path.startswith("/")})
 
 
+def kdump_logins(logins: t.Any) -> list[dict[str, t.Any]]:
+    """Return what each server has to know, of all hosts at once; see the filter's documentation."""
+    found: dict[tuple[str, str], list[dict[str, t.Any]]] = {}
+    for login in logins:
+        if not isinstance(login, Mapping):
+            raise AnsibleFilterError(
+                f"kdump.fleet.kdump_logins needs dictionaries, not {type(login).__name__}"
+            )
+        if login.get("server"):
+            entry: dict[str, t.Any] = {"name": login["host"]}
+            # In check mode a host may have none yet.
+            if login["public"]:
+                entry["keys"] = list(login["public"])
+            found.setdefault((login["server"], login["account"]), []).append(entry)
+    return [
+        {"server": server, "account": account, "hosts": hosts}
+        for (server, account), hosts in sorted(found.items())
+    ]
+
+
 def _wanted(name: str, given: t.Any) -> Wanted:
     """Return the wanted state with the types that it had before it was templated.
 
@@ -201,6 +221,7 @@ class FilterModule:
             "crashkernel_lint": crashkernel_lint,
             "crashkernel_parse": crashkernel_parse,
             "kdump_conf_problems": kdump_conf_problems,
+            "kdump_logins": kdump_logins,
             "kdump_needs": kdump_needs,
             "kdump_plan": kdump_plan,
         }

@@ -16,6 +16,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils import (
     deploy,
     packages,
     panic,
+    ssh_client,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import Argument
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
@@ -148,6 +149,7 @@ def observe(
     dump_path: t.Optional[str] = None,
     paths: t.Sequence[str] = (),
     tooling_paths: t.Optional[t.Mapping[str, str]] = None,
+    ssh: t.Optional[t.Mapping[str, str]] = None,
 ) -> Facts:
     """Return everything that the plan needs to know of a host.
 
@@ -155,6 +157,7 @@ def observe(
     :param dump_path: where to look for dumps; None takes the configuration's.
     :param paths: whose presence the plan wants to know.
     :param tooling_paths: in place of dump_path, by the tooling's name.
+    :param ssh: location and key of a target that ssh logs in to.
     """
     arch = os.uname().machine if host.root == "/" else (host.read_word("/arch") or "x86_64")
     kernel = (host.read_word("/proc/sys/kernel/osrelease") or "").strip()
@@ -207,12 +210,27 @@ def observe(
     facts["target"] = _target(host, path, tooling)
     dumps = tooling.dumps(host, path) if tooling else []
     facts["dumps"] = [dict(dump._asdict()) for dump in dumps]
+    facts["ssh"] = _ssh(host, tooling, facts["tooling"]["settings"], ssh or {})
     facts["crashkernel_owners"] = [
         dict(owner._asdict()) for owner in owners(host, facts["crashkernel"]["words"])
     ]
     facts["capture"] = _capture(host, tooling, facts, dumps)
     facts["sizing"] = auto(facts)
     return facts
+
+
+def _ssh(
+    host: Host,
+    tooling: t.Optional[Tooling],
+    settings: t.Mapping[str, str],
+    target: t.Mapping[str, str],
+) -> Facts:
+    """Return what of an ssh target is there; nothing where there is none."""
+    location = target.get("location")
+    if not location:
+        return {}
+    key = target.get("key") or (tooling.ssh_key(settings) if tooling else "")
+    return ssh_client.observe(host, location, key)
 
 
 def _sysctl_files(host: Host) -> t.Dict[str, str]:

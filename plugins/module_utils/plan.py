@@ -9,7 +9,12 @@
 import difflib
 import typing as t
 
-from ansible_collections.kdump.fleet.plugins.module_utils import checks, configuration, panic
+from ansible_collections.kdump.fleet.plugins.module_utils import (
+    checks,
+    configuration,
+    panic,
+    ssh_client,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils import wanted as rules
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import undecided
 from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import (
@@ -43,6 +48,7 @@ OTHER_NAMES = (
     "kdump_drill_timeout",
     "kdump_hosts",
     "kdump_serial",
+    "kdump_ssh_public_key",
 )
 
 
@@ -188,11 +194,14 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
 
     The keys: ``errors`` (nothing may be done while there are any), ``warnings``, ``steps`` (name and reason, in order),
     ``reboot_required``, ``armed``, ``findings``, and what the steps need: ``crashkernel``, ``settings``, ``files``,
-    ``sysctls``, ``arguments``, ``packages``, ``service``, ``tooling``, ``path``.
+    ``sysctls``, ``arguments``, ``packages``, ``service``, ``tooling``, ``path``, ``ssh`` (empty without such a target).
     """
     tooling = by_name(facts["tooling"]["name"] or "")
     if tooling is not None:
         wanted = tooling.wanted(wanted)
+    if rules.ssh_location(wanted) and facts["ssh"]:
+        # The tooling must be told which key there is, or will be.
+        wanted = wanted._replace(sshkey=facts["ssh"]["key"])
     result: t.Dict[str, t.Any] = {
         "errors": [],
         "warnings": [],
@@ -212,13 +221,14 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
         "exclusive": wanted.exclusive,
         "path": wanted.path,
         "tooling": facts["tooling"]["name"],
-        "packages": list(facts["tooling"]["missing_packages"]),
+        "packages": [*facts["tooling"]["missing_packages"], *_client_packages(facts)],
+        "ssh": _ssh(facts, wanted),
         "service": tooling.service if tooling else "",
     }
     if wanted.state == "unmanaged":
         return result
     if wanted.state == "absent":
-        return _with_steps(result, _steps_back(facts))
+        return _with_steps(result, _steps_back(facts, result["ssh"]))
     result["errors"] = _obstacles(facts, wanted, tooling) + rules.problems(wanted)
     if result["errors"] or tooling is None:
         return result
@@ -236,6 +246,7 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
             *values.problems,
             *rules.unmet(wanted, facts["paths"]),
             *_target_problems(facts, wanted),
+            *_ssh_problems(facts, wanted),
         ],
         warnings=[
             *config.warnings,
@@ -290,7 +301,7 @@ def _obstacles(facts: Facts, wanted: Wanted, tooling: t.Optional[Tooling]) -> t.
             f"no dump tooling is known for {facts['distribution']['name'] or 'this distribution'}; "
             f"set kdump_tooling to one of: {', '.join(NAMES)}"
         )
-    missing = facts["tooling"]["missing_packages"]
+    missing = [*facts["tooling"]["missing_packages"], *_client_packages(facts)]
     if missing and not facts["distribution"]["manager"]:
         problems.append(
             f"not installed: {', '.join(missing)}, and no package manager that Ansible drives was found; install them first"
@@ -301,6 +312,47 @@ def _obstacles(facts: Facts, wanted: Wanted, tooling: t.Optional[Tooling]) -> t.
     chosen = next((entry for entry in loader["entries"] if entry["default"]), None)
     if chosen is not None and not chosen["own"]:
         problems.append(undecided(loader["name"], chosen["title"]))
+    return problems
+
+
+def _client_packages(facts: Facts) -> t.List[str]:
+    """Return the packages that an ssh target takes on the host."""
+    if not facts["ssh"] or facts["ssh"]["client"]:
+        return []
+    names = {"apt": "openssh-client", "pacman": "openssh"}
+    return [names.get(facts["distribution"]["manager"], "openssh-clients")]
+
+
+def _ssh(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
+    """Return what the role needs to set up an ssh target at both ends; nothing for any other."""
+    found = facts["ssh"]
+    if not found or not rules.ssh_location(wanted) or found["error"]:
+        return {}
+    target = ssh_client.login(rules.ssh_location(wanted))
+    place = f"[{target.host}]" if ":" in target.host else target.host
+    port = "" if target.port is None else f":{target.port}"
+    return {
+        "destination": f"ssh://{target.user}@{place}{port}",
+        "user": target.user,
+        "host": target.host,
+        "key": found["key"],
+        "key_type": wanted.ssh_key_type,
+        "public_key": found["public"],
+        "pinned": list(found["pinned"]),
+        "path": wanted.path,
+    }
+
+
+def _ssh_problems(facts: Facts, wanted: Wanted) -> t.List[str]:
+    """Return why ssh cannot be used as the variables say."""
+    found = facts["ssh"]
+    if not found:
+        return []
+    problems = [f"kdump_target: {found['error']}"] if found["error"] else []
+    if found["fips"] and wanted.ssh_key_type == "ed25519":
+        problems.append(
+            "kdump_ssh_key_type: 'ed25519': this host is in FIPS mode, which refuses it; leave it auto, or use ecdsa"
+        )
     return problems
 
 
@@ -357,8 +409,10 @@ def _steps(
     tooling = facts["tooling"]
     running = facts["crashkernel"]["words"]
     steps = []
-    if tooling["missing_packages"]:
-        steps.append(Step("packages", f"not installed: {', '.join(tooling['missing_packages'])}"))
+    if result["packages"]:
+        steps.append(Step("packages", f"not installed: {', '.join(result['packages'])}"))
+    if result["ssh"] and not facts["ssh"]["exists"]:
+        steps.append(Step("key", f"{facts['ssh']['key']} does not exist"))
     if wanted.target is None and not facts["target"]["exists"]:
         steps.append(Step("path", f"{wanted.path} does not exist"))
     elif wanted.target is None and _open(facts["target"]):
@@ -494,8 +548,11 @@ def _reboot_step(
     return [Step("reboot", "; ".join(reasons))] if reasons else []
 
 
-def _steps_back(facts: Facts) -> t.List[Step]:
-    """Return the steps to a host without kdump, with the configuration that was there before this collection."""
+def _steps_back(facts: Facts, login: Facts) -> t.List[Step]:
+    """Return the steps to a host without kdump, with the configuration that was there before this collection.
+
+    :param login: to the dump server, if there is one.
+    """
     tooling = facts["tooling"]
     arguments = _arguments(facts, {})
     steps = []
@@ -512,6 +569,8 @@ def _steps_back(facts: Facts) -> t.List[Step]:
                 + ", ".join([*facts["originals"], *facts["own_sysctls"]]),
             )
         )
+    if login and (facts["ssh"]["made_here"] or facts["ssh"]["pinned"]):
+        steps.append(Step("logout", f"{login['host']} lets this host in"))
     return steps + _reboot_step(facts, [], arguments)
 
 

@@ -32,10 +32,11 @@ class Runner(metaclass=abc.ABCMeta):
     """Runs programs; tests replace it by a table of answers."""
 
     @abc.abstractmethod
-    def start(self, argv: t.Sequence[str], timeout: float) -> Result:
+    def start(self, argv: t.Sequence[str], timeout: float, data: bytes = b"") -> Result:
         """Run argv without a shell.
 
         :param timeout: seconds.
+        :param data: what it reads from its standard input.
         :raises CommandError: the program is not there or took longer.
         """
 
@@ -65,12 +66,12 @@ class SystemRunner(Runner):
     def which(self, program: str) -> t.Optional[str]:
         return shutil.which(program, path=SYSTEM_PATH)
 
-    def start(self, argv: t.Sequence[str], timeout: float) -> Result:
+    def start(self, argv: t.Sequence[str], timeout: float, data: bytes = b"") -> Result:
         environment = dict(os.environ, LANG="C", LC_ALL="C", LANGUAGE="C", PATH=SYSTEM_PATH)
         try:
             process = subprocess.Popen(
                 list(argv),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if data else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=environment,
@@ -81,7 +82,7 @@ class SystemRunner(Runner):
         except OSError as exc:
             raise CommandError(f"'{argv[0]}' could not be started: {exc.strerror}") from exc
         try:
-            stdout, stderr = process.communicate(timeout=timeout)
+            stdout, stderr = process.communicate(data or None, timeout=timeout)
         except subprocess.TimeoutExpired as exc:
             os.killpg(process.pid, signal.SIGKILL)
             try:

@@ -10,12 +10,15 @@ import os
 import re
 import typing as t
 
+from ansible_collections.kdump.fleet.plugins.module_utils import ssh_client
+
 Facts = t.Mapping[str, t.Any]
 
 STATES = ("present", "absent", "unmanaged")
 FAILURE_ACTIONS = ("reboot", "halt", "poweroff", "shell", "dump_to_rootfs")
 FINAL_ACTIONS = ("reboot", "halt", "poweroff")
 COMPRESSIONS = {"none": "", "zlib": "-c", "lzo": "-l", "snappy": "-p", "zstd": "-z"}
+SSH_KEY_TYPES = ("auto", "ed25519", "ecdsa", "rsa")
 REBUILDS = ("auto", "always", "never")
 FADUMP = ("off", "on", "nocma")
 # Arguments of the running kernel, beside crashkernel=, that a variable can ask for.
@@ -58,6 +61,8 @@ class Wanted(t.NamedTuple):
     ssh_user: t.Optional[str] = None
     ssh_server: t.Optional[str] = None
     sshkey: t.Optional[str] = None  # path of the private key
+    ssh_key_type: str = "auto"  # of one that is made: of SSH_KEY_TYPES
+    ssh_host_keys: t.Sequence[str] = ()  # the server's
     dumps_to_keep: t.Optional[int] = None
     # What writes them: one command, or its parts.
     core_collector: t.Optional[str] = None
@@ -165,6 +170,14 @@ def ssh_destination(wanted: Wanted) -> str:
     """Return user@host of an ssh target; kdump_ssh_user and kdump_ssh_server stand in for a location."""
     location = (wanted.target or {}).get("location") or ""
     return location or f"{wanted.ssh_user}@{wanted.ssh_server}"
+
+
+def ssh_location(wanted: Wanted) -> str:
+    """Return where a target is that ssh logs in to; '' for any other target."""
+    kind = (wanted.target or {}).get("type")
+    if kind == "ssh":
+        return ssh_destination(wanted)
+    return (wanted.target or {}).get("location") or "" if kind == "sftp" else ""
 
 
 def collector(wanted: Wanted, default: str = "") -> t.Tuple[t.Optional[t.List[str]], t.List[str]]:
@@ -342,6 +355,7 @@ def problems(wanted: Wanted) -> t.List[str]:
         ("kdump_system_action", wanted.system_action, FAILURE_ACTIONS),
         ("kdump_final_action", wanted.final_action, FINAL_ACTIONS),
         ("kdump_force_rebuild", wanted.force_rebuild, REBUILDS),
+        ("kdump_ssh_key_type", wanted.ssh_key_type, SSH_KEY_TYPES),
         ("kdump_fadump", wanted.fadump, FADUMP),
     ):
         if value is not None and value not in allowed:
@@ -359,6 +373,11 @@ def problems(wanted: Wanted) -> t.List[str]:
             for path in paths
             if not re.match(r"/[A-Za-z0-9_@%+=:,./-]*\Z", path)
         ]
+    for line in wanted.ssh_host_keys:
+        try:
+            ssh_client.host_key(line)
+        except ssh_client.SshError as exc:
+            found.append(f"kdump_ssh_host_keys: {exc}")
     found += [
         f"kdump_extra_modules: {name!r} is no name of a kernel module, such as 'nvme'"
         for name in wanted.extra_modules

@@ -38,6 +38,17 @@ options:
     type: list
     elements: path
     default: []
+  ssh:
+    description:
+      - A target that ssh logs in to, to look for its key and its pinned host keys. Nothing is connected to.
+    type: dict
+    suboptions:
+      location:
+        description: The account and the server, such as V(kdump@dumps.example.com).
+        type: str
+      key:
+        description: The private key; unset, the one that the tooling or a new deployment takes.
+        type: str
 seealso:
   - module: kdump.fleet.kdump_load
 author:
@@ -171,6 +182,12 @@ originals:
   elements: str
   returned: success
   sample: [/etc/default/kdump-tools]
+ssh:
+  description:
+    - Of O(ssh), whether there is a C(client), whether FIPS mode is on (C(fips)), the private C(key), whether it C(exists), its
+      C(public) half, the C(name) that known_hosts has the server under, and the keys that this collection has C(pinned).
+  type: dict
+  returned: success
 paths:
   description: Of each path that was asked for, whether it C(exists), its C(kind) (V(file), V(folder), V(device), V(other)) and whether it is C(executable).
   type: dict
@@ -201,6 +218,10 @@ def main() -> None:
             "path": {"type": "path"},
             "tooling_paths": {"type": "dict", "default": {}},
             "paths": {"type": "list", "elements": "path", "default": []},
+            "ssh": {
+                "type": "dict",
+                "options": {"location": {"type": "str"}, "key": {"type": "str", "no_log": False}},
+            },
         },
         supports_check_mode=True,
     )
@@ -211,6 +232,7 @@ def main() -> None:
         params["path"],
         params["paths"],
         params["tooling_paths"],
+        params["ssh"],
     )
     module.exit_json(changed=False, **facts)
 

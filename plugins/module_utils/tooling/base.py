@@ -244,6 +244,11 @@ class Tooling(metaclass=abc.ABCMeta):
         del settings
         return 1
 
+    def ssh_key(self, settings: t.Mapping[str, str]) -> str:
+        """Return the path of the private key that the settings name for an ssh target; '' if they name none."""
+        del settings
+        return ""
+
     def leaves_the_host(self, settings: t.Mapping[str, str]) -> bool:
         """Say whether a dump goes over the network."""
         del settings

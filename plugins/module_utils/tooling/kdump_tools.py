@@ -566,6 +566,9 @@ class KdumpTools(Tooling):
         )
         return int(found[-1]) if found else 1
 
+    def ssh_key(self, settings: t.Mapping[str, str]) -> str:
+        return settings.get("SSH_KEY", "")
+
     def leaves_the_host(self, settings: t.Mapping[str, str]) -> bool:
         return any(settings.get(key) for key in ("SSH", "NFS", "FTP"))
 

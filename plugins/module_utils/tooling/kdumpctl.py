@@ -341,6 +341,9 @@ class Kdumpctl(Tooling):
     def capture_cpus(self, settings: t.Mapping[str, str]) -> int:
         return _cpus(settings.get("KDUMP_COMMANDLINE_APPEND", ""))
 
+    def ssh_key(self, settings: t.Mapping[str, str]) -> str:
+        return settings.get("sshkey", "")
+
     def leaves_the_host(self, settings: t.Mapping[str, str]) -> bool:
         return _target_kind(settings) in ("ssh", "nfs", "nfs4")
 

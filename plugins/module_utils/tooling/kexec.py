@@ -473,6 +473,8 @@ def _unsupported(wanted: Wanted) -> t.Dict[str, str]:
         "ssh_user": f"{no_network}, so it has no target ssh; leave it out",
         "ssh_server": f"{no_network}, so it has no target ssh; leave it out",
         "sshkey": f"{no_network}, so it has no target ssh; leave it out",
+        "ssh_key_type": f"{no_network}, so it has no target ssh; leave it out",
+        "ssh_host_keys": f"{no_network}, so it has no target ssh; leave it out",
         "network": f"{no_network}; leave it out",
         "notification": f"{no_network}; look for new dumps once the host is back",
         "fence_nodes": f"{no_network}; give the cluster's fence a longer delay",

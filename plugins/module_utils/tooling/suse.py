@@ -15,6 +15,7 @@ import shutil
 import time
 import typing as t
 
+from ansible_collections.kdump.fleet.plugins.module_utils import ssh_client
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.runner import CommandError
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling import assignments
@@ -47,6 +48,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.wanted import (
     interpreter,
     own_options,
     ssh_destination,
+    ssh_location,
     unsupported,
 )
 
@@ -182,6 +184,9 @@ class Suse(Tooling):
                 settings[key] = value
         problems: t.List[str] = []
         warnings: t.List[str] = []
+        if wanted.ssh_host_keys and ssh_location(wanted):
+            # Its own place for what the initrd is to trust; it has room for one key.
+            settings["KDUMP_HOST_KEY"] = ssh_client.host_key(wanted.ssh_host_keys[0])
         for part in (_target, _collected, _kept_dumps, _scripts, _network, _notified, _arguments):
             found = part(wanted, facts, version)
             settings.update(found.settings)
@@ -253,6 +258,10 @@ class Suse(Tooling):
         word = settings.get("KDUMP_CPUS", "")
         # 32 is the default since 2.0.18; 0 stands for all.
         return min(int(word) if re.match(r"[0-9]+\Z", word) else 32, most) or most
+
+    def ssh_key(self, settings: t.Mapping[str, str]) -> str:
+        keys = settings.get("KDUMP_SSH_IDENTITY", "").split()
+        return os.path.join("/root/.ssh", keys[0]) if keys else ""
 
     def leaves_the_host(self, settings: t.Mapping[str, str]) -> bool:
         return _leaves_the_host(settings.get("KDUMP_SAVEDIR", ""))

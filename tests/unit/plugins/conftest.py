@@ -29,6 +29,7 @@ class ScriptedRunner(Runner):
         self.answers: t.Dict[t.Tuple[str, ...], t.Union[Result, t.Callable[[], Result]]] = {}
         self.started: t.List[t.Tuple[str, ...]] = []
         self.programs: t.Set[str] = set()
+        self.given: t.List[bytes] = []  # on standard input, of each
 
     def answer(self, *argv: str, stdout: str = "", code: int = 0, stderr: str = "") -> None:
         self.answers[argv] = Result(code, stdout, stderr)
@@ -46,9 +47,10 @@ class ScriptedRunner(Runner):
         self.answers[argv] = act
         self.programs.add(argv[0])
 
-    def start(self, argv: t.Sequence[str], timeout: float) -> Result:
+    def start(self, argv: t.Sequence[str], timeout: float, data: bytes = b"") -> Result:
         key = tuple(argv)
         self.started.append(key)
+        self.given.append(data)
         if key not in self.answers:
             raise CommandError(f"not scripted: {key}")
         found = self.answers[key]

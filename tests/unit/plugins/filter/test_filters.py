@@ -109,3 +109,22 @@ NO_TYPE: t.List[t.Tuple[t.Dict[str, t.Any], str]] = [
 def test_what_has_another_type_is_named(given: t.Dict[str, t.Any], message: str) -> None:
     with pytest.raises(AnsibleFilterError, match=re.escape(message)):
         _wanted("test", given)
+
+
+def test_logins_are_put_together_by_server() -> None:
+    def login(host: str, server: str, public: t.List[str]) -> t.Dict[str, t.Any]:
+        return {"host": host, "server": server, "account": "kdump", "public": public}
+
+    logins = [
+        login("a", "s", ["k1"]),
+        {},
+        login("b", "", ["k2"]),
+        login("c", "s", ["k3", "k4"]),
+        login("d", "r", []),
+    ]
+    assert FILTERS["kdump_logins"](logins) == [
+        {"server": "r", "account": "kdump", "hosts": [{"name": "d"}]},
+        {"server": "s", "account": "kdump", "hosts": [{"name": "a", "keys": ["k1"]}, {"name": "c", "keys": ["k3", "k4"]}]},
+    ]  # fmt: skip
+    with pytest.raises(AnsibleFilterError, match="kdump_logins needs dictionaries, not str"):
+        FILTERS["kdump_logins"](["a"])

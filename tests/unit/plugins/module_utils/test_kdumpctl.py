@@ -1279,7 +1279,7 @@ def test_a_limit_that_is_wide_enough(el9: FakeHost) -> None:
 def test_a_load_may_take_as_long_as_a_build(el9: FakeHost) -> None:
     limits = []
 
-    def start(argv: t.Sequence[str], timeout: float) -> Result:
+    def start(argv: t.Sequence[str], timeout: float, data: bytes = b"") -> Result:
         limits.append((tuple(argv), timeout))
         return Result(0, "", "")
 

@@ -171,6 +171,8 @@ NOT_SET: t.List[t.Tuple[t.Dict[str, t.Any], str]] = [
     ({"ssh_user": "k"}, "kdump_ssh_user"),
     ({"ssh_server": "s"}, "kdump_ssh_server"),
     ({"sshkey": "/k"}, "kdump_sshkey"),
+    ({"ssh_key_type": "rsa"}, "kdump_ssh_key_type"),
+    ({"ssh_host_keys": ["ssh-ed25519 AAAA"]}, "kdump_ssh_host_keys"),
     ({"network": {"timeout": 5}}, "kdump_network"),
     ({"notification": {"to": "a@b"}}, "kdump_notification"),
     ({"fence_nodes": ["n1"]}, "kdump_fence_nodes"),

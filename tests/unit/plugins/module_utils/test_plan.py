@@ -397,3 +397,65 @@ def test_what_a_device_target_needs_is_looked_at(debian: FakeHost) -> None:
     wanted = Wanted(extra_bins=["/usr/bin/none"])
     result = plan(observe(debian, paths=["/usr/bin/none"]), wanted)
     assert any("kdump_extra_bins: /usr/bin/none is not on" in error for error in result["errors"])
+
+
+SSH: t.Dict[str, t.Any] = {
+    "target": {"type": "ssh", "location": "kdump@s"},
+    "system_action": "reboot",
+}
+KEY = "/root/.ssh/kdump_id_ed25519"
+PUBLIC = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEbyeMMEItdxKGIotyBPQCcrHAN09AqQmXmeWYTNZbnQ"
+
+
+def planned(host: FakeHost, key: str = "", **wanted: t.Any) -> t.Dict[str, t.Any]:
+    location = wanted["target"]["location"]
+    return plan(observe(host, ssh={"location": location, "key": key}), Wanted(**wanted))
+
+
+def test_an_ssh_target_needs_a_client_and_a_key(debian: FakeHost) -> None:
+    result = planned(debian, **SSH)
+    assert result["errors"] == []
+    assert result["step_names"][:3] == ["packages", "key", "conf"]
+    assert result["packages"] == ["openssh-client"]
+    assert result["settings"]["SSH_KEY"] == KEY
+    assert result["ssh"] == {
+        "destination": "ssh://kdump@s",
+        "user": "kdump",
+        "host": "s",
+        "key": KEY,
+        "key_type": "auto",
+        "public_key": "",
+        "pinned": [],
+        "path": "/var/crash",
+    }
+
+
+def test_an_ssh_target_with_all_that_it_needs(debian: FakeHost) -> None:
+    debian.runner.programs.add("ssh")
+    debian.put(KEY, "private")
+    debian.put(KEY + ".pub", PUBLIC + " kdump-fleet\n")
+    debian.put("/root/.ssh/known_hosts", f"s {PUBLIC} kdump-fleet\n")
+    result = planned(debian, **SSH)
+    assert "packages" not in result["step_names"] and "key" not in result["step_names"]
+    assert (result["ssh"]["public_key"], result["ssh"]["pinned"]) == (PUBLIC, [PUBLIC])
+
+
+def test_the_key_that_the_tooling_has_stays(debian: FakeHost) -> None:
+    debian.put("/etc/default/kdump-tools", 'SSH="kdump@s"\nSSH_KEY="/root/.ssh/site"\n')
+    assert planned(debian, **SSH)["settings"]["SSH_KEY"] == "/root/.ssh/site"
+    assert planned(debian, key="/k", **SSH)["settings"]["SSH_KEY"] == "/k"
+
+
+def test_fips_refuses_ed25519(debian: FakeHost) -> None:
+    debian.put("/proc/sys/crypto/fips_enabled", "1\n")
+    assert planned(debian, **SSH)["settings"]["SSH_KEY"] == "/root/.ssh/kdump_id_ecdsa"
+    (problem,) = planned(debian, ssh_key_type="ed25519", **SSH)["errors"]
+    assert problem.startswith("kdump_ssh_key_type: 'ed25519'") and "ecdsa" in problem
+
+
+def test_a_host_that_is_given_up_logs_out(debian: FakeHost) -> None:
+    debian.put(KEY, "private")
+    debian.put(KEY + ".pub", PUBLIC + " kdump-fleet\n")
+    assert "logout" in planned(debian, state="absent", **SSH)["step_names"]
+    debian.put(KEY + ".pub", PUBLIC + " somebody's own\n")
+    assert "logout" not in planned(debian, state="absent", **SSH)["step_names"]

@@ -18,6 +18,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.tooling.suse import (
 from ansible_collections.kdump.fleet.plugins.module_utils.wanted import Configuration, Wanted
 from ansible_collections.kdump.fleet.tests.unit.plugins.conftest import FakeHost
 
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEbyeMMEItdxKGIotyBPQCcrHAN09AqQmXmeWYTNZbnQ"
 TOOLING = Suse()
 KERNEL = "6.12.0-160000.5-default"
 ARGUMENTS = "-i 10 -p 7410 -c 1"
@@ -103,6 +104,15 @@ SETTINGS: t.List[t.Tuple[Wanted, t.Dict[str, t.Optional[str]]]] = [
         Wanted(target={"type": "sftp", "location": "u@server"}, sshkey="/root/.ssh/k"),
         {"KDUMP_SAVEDIR": "sftp://u@server/var/crash", "KDUMP_SSH_IDENTITY": "/root/.ssh/k"},
     ),
+    (
+        Wanted(
+            target={"type": "ssh", "location": "u@server"},
+            ssh_host_keys=[f"{HOST_KEY} root@server"],
+        ),
+        {"KDUMP_SAVEDIR": "ssh://u@server/var/crash", "KDUMP_HOST_KEY": HOST_KEY},
+    ),
+    # Without a login there is nobody whose key it would be.
+    (Wanted(ssh_host_keys=[HOST_KEY]), {}),
     (Wanted(dump_level=17), {"KDUMP_DUMPLEVEL": "17"}),
     (Wanted(compression="zstd"), {"KDUMP_DUMPFORMAT": "zstd"}),
     (Wanted(compression="zlib"), {"KDUMP_DUMPFORMAT": "compressed"}),
