@@ -75,6 +75,8 @@ KERNEL_OPTIONS = (
     ("SYSFS",),
     ("DEBUG_INFO", "DEBUG_INFO_BTF"),
 )
+# Clients of targets that are elsewhere.
+PROGRAMS = ("ssh", "mount.nfs", "mount.cifs", "lftp")
 KEXEC_DISABLED = "kernel.kexec_load_disabled"
 
 
@@ -210,6 +212,7 @@ def observe(
     facts["target"] = _target(host, path, tooling)
     dumps = tooling.dumps(host, path) if tooling else []
     facts["dumps"] = [dict(dump._asdict()) for dump in dumps]
+    facts["programs"] = {name: host.runner.which(name) is not None for name in PROGRAMS}
     facts["ssh"] = _ssh(host, tooling, facts["tooling"]["settings"], ssh or {})
     facts["crashkernel_owners"] = [
         dict(owner._asdict()) for owner in owners(host, facts["crashkernel"]["words"])

@@ -221,7 +221,7 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
         "exclusive": wanted.exclusive,
         "path": wanted.path,
         "tooling": facts["tooling"]["name"],
-        "packages": [*facts["tooling"]["missing_packages"], *_client_packages(facts)],
+        "packages": [*facts["tooling"]["missing_packages"], *_client_packages(facts, wanted)],
         "ssh": _ssh(facts, wanted),
         "service": tooling.service if tooling else "",
     }
@@ -301,7 +301,7 @@ def _obstacles(facts: Facts, wanted: Wanted, tooling: t.Optional[Tooling]) -> t.
             f"no dump tooling is known for {facts['distribution']['name'] or 'this distribution'}; "
             f"set kdump_tooling to one of: {', '.join(NAMES)}"
         )
-    missing = [*facts["tooling"]["missing_packages"], *_client_packages(facts)]
+    missing = [*facts["tooling"]["missing_packages"], *_client_packages(facts, wanted)]
     if missing and not facts["distribution"]["manager"]:
         problems.append(
             f"not installed: {', '.join(missing)}, and no package manager that Ansible drives was found; install them first"
@@ -315,12 +315,33 @@ def _obstacles(facts: Facts, wanted: Wanted, tooling: t.Optional[Tooling]) -> t.
     return problems
 
 
-def _client_packages(facts: Facts) -> t.List[str]:
-    """Return the packages that an ssh target takes on the host."""
-    if not facts["ssh"] or facts["ssh"]["client"]:
-        return []
-    names = {"apt": "openssh-client", "pacman": "openssh"}
-    return [names.get(facts["distribution"]["manager"], "openssh-clients")]
+class Client(t.NamedTuple):
+    """What a target takes on the host beside the tooling: a program, and the packages that have it."""
+
+    program: str
+    package: str
+    others: t.Mapping[str, str] = {}  # by package manager
+
+
+CLIENTS = {
+    "ssh": [Client("ssh", "openssh-clients", {"apt": "openssh-client", "pacman": "openssh"})],
+    "nfs": [Client("mount.nfs", "nfs-utils", {"apt": "nfs-common", "zypper": "nfs-client"})],
+    "cifs": [Client("mount.cifs", "cifs-utils")],
+}
+# SUSE's kdump alone has these, and sends by lftp.
+LFTP = {"sftp": [*CLIENTS["ssh"], Client("lftp", "lftp")], "ftp": [Client("lftp", "lftp")]}
+
+
+def _client_packages(facts: Facts, wanted: Wanted) -> t.List[str]:
+    """Return the packages that the target takes on the host, and that it lacks."""
+    kind = (wanted.target or {}).get("type", "")
+    clients = {**CLIENTS, **(LFTP if facts["tooling"]["name"] == "suse" else {})}
+    manager = facts["distribution"]["manager"]
+    return [
+        client.others.get(manager, client.package)
+        for client in clients.get(kind, [])
+        if facts["programs"].get(client.program) is False
+    ]
 
 
 def _ssh(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
@@ -331,9 +352,10 @@ def _ssh(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
     target = ssh_client.login(rules.ssh_location(wanted))
     place = f"[{target.host}]" if ":" in target.host else target.host
     port = "" if target.port is None else f":{target.port}"
+    user = target.user or "root"  # who logs in
     return {
-        "destination": f"ssh://{target.user}@{place}{port}",
-        "user": target.user,
+        "destination": f"ssh://{user}@{place}{port}",
+        "user": user,
         "host": target.host,
         "key": found["key"],
         "key_type": wanted.ssh_key_type,

@@ -165,7 +165,6 @@ def observe(host: Host, location: str, key: str) -> Facts:
     if not key:
         key = USUAL_KEY if host.exists(USUAL_KEY) else default_key(fips)
     facts: Facts = {
-        "client": host.runner.which("ssh") is not None,
         "fips": fips,
         "key": key,
         "exists": host.exists(key),

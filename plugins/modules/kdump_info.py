@@ -182,9 +182,14 @@ originals:
   elements: str
   returned: success
   sample: [/etc/default/kdump-tools]
+programs:
+  description: Whether the host has the programs that targets elsewhere take.
+  type: dict
+  returned: success
+  sample: {"ssh": true, "mount.nfs": false, "mount.cifs": false, "lftp": false}
 ssh:
   description:
-    - Of O(ssh), whether there is a C(client), whether FIPS mode is on (C(fips)), the private C(key), whether it C(exists), its
+    - Of O(ssh), whether FIPS mode is on (C(fips)), the private C(key), whether it C(exists), its
       C(public) half, the C(name) that known_hosts has the server under, and the keys that this collection has C(pinned).
   type: dict
   returned: success

@@ -387,6 +387,7 @@ def test_a_line_that_a_shell_would_misread_is_mended(debian: FakeHost) -> None:
 
 def test_with_a_target_of_its_own_no_folder_is_made(debian: FakeHost) -> None:
     os.rmdir(debian.path("/var/crash"))
+    debian.runner.programs.add("mount.nfs")
     target = {"type": "nfs", "location": "server:/dumps"}
     result = plan(observe(debian), Wanted(target=target, path="/srv/hosts"))
     assert result["step_names"] == ["conf", "load"]
@@ -438,6 +439,19 @@ def test_an_ssh_target_with_all_that_it_needs(debian: FakeHost) -> None:
     result = planned(debian, **SSH)
     assert "packages" not in result["step_names"] and "key" not in result["step_names"]
     assert (result["ssh"]["public_key"], result["ssh"]["pinned"]) == (PUBLIC, [PUBLIC])
+
+
+@pytest.mark.parametrize(
+    "kind, location, package",
+    [("nfs", "s:/x", "nfs-common"), ("ssh", "kdump@s", "openssh-client")],
+)
+def test_a_target_brings_its_client(
+    debian: FakeHost, kind: str, location: str, package: str
+) -> None:
+    wanted = Wanted(target={"type": kind, "location": location})
+    assert plan(observe(debian), wanted)["packages"] == [package]
+    debian.runner.programs.update({"ssh", "mount.nfs"})
+    assert plan(observe(debian), wanted)["packages"] == []
 
 
 def test_the_key_that_the_tooling_has_stays(debian: FakeHost) -> None:

@@ -133,7 +133,6 @@ def test_what_is_observed_of_a_login(debian: FakeHost) -> None:
     )
     found = ssh_client.observe(debian, "kdump@s", "")
     assert found == {
-        "client": True,
         "fips": False,
         "key": KEY,
         "exists": True,
