@@ -195,21 +195,30 @@ class Update(t.NamedTuple):
     changed: t.List[str]  # hosts that got their first key, or other keys
     removed: t.List[str]  # hosts that have none any more
     dropped: int  # lines that were not ours
+    refused: t.Mapping[str, str] = {}  # why a host keeps what it has, by its name
 
 
-def wanted_hosts(given: t.Sequence[t.Mapping[str, t.Any]], present: bool) -> Wanted:
-    """Return the keys by host; None where a host keeps those that it has.
+def wanted_hosts(
+    given: t.Sequence[t.Mapping[str, t.Any]], present: bool
+) -> t.Tuple[Wanted, t.Dict[str, str]]:
+    """Return the keys by host, None where a host keeps those that it has, and what is wrong with single hosts.
 
     :param given: dicts with name and keys, as a task has them.
-    :raises SshKeyError: one of them is wrong.
+    :raises SshKeyError: a host is there twice.
     """
     result: t.Dict[str, t.Optional[t.Sequence[PublicKey]]] = {}
+    refused = {}
     for entry in given:
-        name = host_name(entry["name"])
+        name = entry["name"]
         if name in result:
             raise SshKeyError(f"the host {name} is named twice; give all its keys in one entry")
-        result[name] = _keys_of(name, entry.get("keys")) if present else None
-    return result
+        result[name] = None
+        try:
+            host_name(name)
+            result[name] = _keys_of(name, entry.get("keys")) if present else None
+        except SshKeyError as exc:
+            refused[name] = str(exc)
+    return result, refused
 
 
 def _keys_of(name: str, keys: t.Optional[t.Sequence[str]]) -> t.Optional[t.Sequence[PublicKey]]:
@@ -234,13 +243,32 @@ def _keys_of(name: str, keys: t.Optional[t.Sequence[str]]) -> t.Optional[t.Seque
     return parsed
 
 
-def update(lines: t.Sequence[Line], wanted: Wanted, present: bool, exclusive: bool) -> Update:
+def update(
+    lines: t.Sequence[Line],
+    given: t.Sequence[t.Mapping[str, t.Any]],
+    present: bool,
+    exclusive: bool,
+) -> Update:
     """Return the file that is wanted.
 
-    :param wanted: hosts by name; with present, the keys that each has afterwards.
+    A host whose keys cannot be had, because they are wrong or another's, keeps what it has, and the others are served.
+
+    :param given: dicts with name and, with present, the keys that each has afterwards.
     :param exclusive: only with present: nothing else stays.
-    :raises SshKeyError: two hosts would have the same key.
+    :raises SshKeyError: a host is there twice.
     """
+    wanted, refused = wanted_hosts(given, present)
+    while True:
+        result = _updated(lines, wanted, present, exclusive)
+        asked = {host for host, keys in wanted.items() if keys is not None}
+        shared = _shared(result.lines, asked) if present else {}
+        if not shared:
+            return result._replace(refused=refused)
+        refused.update(shared)
+        wanted = {**wanted, **dict.fromkeys(shared)}
+
+
+def _updated(lines: t.Sequence[Line], wanted: Wanted, present: bool, exclusive: bool) -> Update:
     renew = {
         host: keys
         for host, keys in wanted.items()
@@ -249,8 +277,6 @@ def update(lines: t.Sequence[Line], wanted: Wanted, present: bool, exclusive: bo
     kept = [line for line in lines if _stays(line, wanted, renew, present, exclusive)]
     new = [Line(render(host, key), host, key) for host, keys in renew.items() for key in keys or ()]
     result = kept + new
-    if present:
-        _check_shared(result, {host for host, keys in wanted.items() if keys is not None})
     foreign = sum(line.host is None for line in lines) - sum(line.host is None for line in result)
     return Update(result, sorted(renew), sorted(_hosts(lines) - _hosts(result)), foreign)
 
@@ -275,32 +301,34 @@ def _stays(line: Line, wanted: Wanted, renew: Wanted, present: bool, exclusive: 
     return not exclusive or line.host in wanted
 
 
-def _check_shared(lines: t.Sequence[Line], asked: t.Set[str]) -> None:
-    """Refuse a key that would speak for more than one.
+def _shared(lines: t.Sequence[Line], asked: t.Set[str]) -> t.Dict[str, str]:
+    """Return why hosts cannot have their keys, which would speak for another too.
 
     :param asked: the hosts whose keys this run decides; others' trouble is not this run's.
-    :raises SshKeyError: there is one.
     """
     owners: t.Dict[str, t.List[Line]] = {}
     for line in lines:
         if line.key is not None:
             owners.setdefault(line.key.base64, []).append(line)
+    found = {}
     for shared in owners.values():
         hosts = sorted({line.host for line in shared if line.host is not None})
-        if not asked.intersection(hosts):
-            continue
         key = t.cast(PublicKey, shared[0].key)
+        reason = ""
         if len(hosts) > 1:
-            raise SshKeyError(
+            reason = (
                 f"the hosts {' and '.join(hosts)} have the same key {key.fingerprint}, so the server could not"
                 " tell them apart. They are clones of one machine, or one was renamed: make a new key on one of"
-                " them, or remove the old name with 'state: absent'"
+                " them (kdump_ssh_rotate_key), or remove the old name with 'state: absent'"
             )
-        if any(line.host is None for line in shared):
-            raise SshKeyError(
-                f"the key {key.fingerprint} of the host {hosts[0]} stands in a line that is not kdump.fleet's too,"
+        elif any(line.host is None for line in shared):
+            reason = (
+                f"the key {key.fingerprint} of the host {''.join(hosts)} stands in a line that is not kdump.fleet's too,"
                 " and sshd takes the first line that fits. Remove that line, or set 'exclusive: true'"
             )
+        if reason:
+            found.update(dict.fromkeys(asked.intersection(hosts), reason))
+    return found
 
 
 def file_text(lines: t.Sequence[Line]) -> str:

@@ -115,6 +115,12 @@ removed_hosts:
   elements: str
   returned: success
   sample: []
+refused:
+  description:
+    - Why a host's keys were not taken, by its name. The task fails then, with the keys of all other hosts in place.
+  type: dict
+  returned: always
+  sample: {}
 host_keys:
   description: The server's public host keys, without comments. Empty with O(host_keys=false).
   type: list
@@ -182,11 +188,11 @@ def locked(path: str, seconds: float = LOCK_SECONDS) -> t.Iterator[None]:
 
 
 def change(
-    host: Host, path: str, wanted: ssh_keys.Wanted, present: bool, exclusive: bool
+    host: Host, path: str, hosts: t.Sequence[t.Mapping[str, t.Any]], present: bool, exclusive: bool
 ) -> t.Tuple[str, ssh_keys.Update]:
     """Return the file's text and what is to become of it.
 
-    :raises ssh_keys.SshKeyError: the keys cannot be had as they are.
+    :raises ssh_keys.SshKeyError: a host is there twice.
     :raises OSError: it is there and cannot be read.
     """
     text = host.read(path)
@@ -195,7 +201,7 @@ def change(
         if os.path.lexists(host.path(path)):
             raise OSError(f"{path} is there and cannot be read, so nothing was changed")
         text = ""
-    return text, ssh_keys.update(ssh_keys.parse_file(text), wanted, present, exclusive)
+    return text, ssh_keys.update(ssh_keys.parse_file(text), hosts, present, exclusive)
 
 
 def put(host: Host, path: str, text: t.Optional[str], owner: Owner) -> None:
@@ -258,7 +264,6 @@ def run(module: AnsibleModule, host: Host) -> t.Dict[str, t.Any]:
     path = params["path"] or f"{FOLDER}/{account}"
     if not os.path.isabs(path):
         raise ssh_keys.SshKeyError(f"path: {path!r} must be absolute")
-    wanted = ssh_keys.wanted_hosts(params["hosts"], present)
     owner = owner_of(account)
     if owner is None and present:
         text = f"there is no account {account!r} on this server"
@@ -270,12 +275,12 @@ def run(module: AnsibleModule, host: Host) -> t.Dict[str, t.Any]:
         module.warn(f"{text} yet")
     folder = os.path.dirname(path)
     if module.check_mode or not (present or os.path.isdir(host.path(folder))):
-        text, update = change(host, path, wanted, present, params["exclusive"])
+        text, update = change(host, path, params["hosts"], present, params["exclusive"])
         changed = differs(host, path, text, update, owner, present)
     else:
         make_folder(host.path(folder))
         with locked(host.path(lock_path(path))):
-            text, update = change(host, path, wanted, present, params["exclusive"])
+            text, update = change(host, path, params["hosts"], present, params["exclusive"])
             changed = differs(host, path, text, update, owner, present)
             if changed and owner is not None:
                 new = ssh_keys.file_text(update.lines)
@@ -290,6 +295,7 @@ def run(module: AnsibleModule, host: Host) -> t.Dict[str, t.Any]:
         "path": path,
         "changed_hosts": update.changed,
         "removed_hosts": update.removed,
+        "refused": dict(update.refused),
         "host_keys": server_keys(host) if params["host_keys"] else [],
         "diff": {
             "before_header": path,
@@ -354,6 +360,10 @@ def main() -> None:
         result = run(module, host)
     except (ssh_keys.SshKeyError, CommandError, OSError) as exc:
         module.fail_json(msg=str(exc))
+    if result["refused"]:
+        # The others were served: one clone must not keep a fleet from its server.
+        reasons = list(dict.fromkeys(result["refused"].values()))
+        module.fail_json(msg="; ".join(reasons), **result)
     module.exit_json(**result)
 
 

@@ -68,10 +68,13 @@ def test_what_is_refused_changes_nothing(light: LightHost) -> None:
     refused = light.module("kdump_authorized_keys", {"account": "no-such", "hosts": []})
     assert refused["failed"] and "kdump.fleet.kdump_server makes it" in refused["msg"]
     assert light.run("test", "-e", "/etc/kdump-fleet").returncode == 1
-    clones = [{"name": name, "keys": [key(1)]} for name in ("a", "b")]
-    refused = light.module("kdump_authorized_keys", {"account": "nobody", "hosts": clones})
+    hosts = [{"name": name, "keys": [key(1)]} for name in ("a", "b")]
+    hosts.append({"name": "c", "keys": [key(3)]})
+    refused = light.module("kdump_authorized_keys", {"account": "nobody", "hosts": hosts})
     assert refused["failed"] and "the hosts a and b have the same key SHA256:" in refused["msg"]
-    assert light.read(PATH) is None
+    assert sorted(refused["refused"]) == ["a", "b"]
+    # One clone does not keep the others from their server.
+    assert light.read(PATH) == line("c", 3)
 
 
 def test_eight_at_once_lose_nothing(light: LightHost) -> None:

@@ -203,3 +203,24 @@ def test_a_host_that_is_given_up_is_forgotten(server: Server) -> None:
     assert host.read("/root/.ssh/known_hosts") == "other ssh-ed25519 AAAA mine\n"
     again = role(server, kdump_state="absent")
     assert again.code == 0 and again.changed == 0, again.output
+
+
+def test_a_server_that_ansible_cannot_reach(server: Server) -> None:
+    server.host.write(
+        "/tmp/inventory.ini", "gone ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=9\n"
+    )
+    before = configuration(server)
+    given = {**TARGET, "kdump_ssh_server": "gone"}
+    play = server.host.role(given, "-i", "/tmp/inventory.ini", "--limit", "light")
+    assert play.code != 0
+    assert "kdump@gone: the dump server was not told this host's key: " in play.output, play.output
+    assert "Connection refused" in play.output
+    assert configuration(server) == before
+
+
+def test_clones_of_one_machine_are_told_so(server: Server) -> None:
+    """Two names in the inventory for one machine have one key, as images that were copied have."""
+    play = role(server, "-i", "twin,", "--limit", "light,twin", "--forks", "1")
+    assert play.code != 0
+    assert play.output.count("the hosts light and twin have the same key SHA256:") >= 2, play.output
+    assert authorized(server) == ""

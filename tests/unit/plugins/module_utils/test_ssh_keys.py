@@ -35,7 +35,7 @@ def ecdsa(curve: str, length: int, kind: bytes = b"\4", inner: str = "") -> str:
     return f"{name} " + encoded(name.encode(), (inner or curve).encode(), kind + b"x" * length)
 
 
-A, B, C = (ed25519(seed) for seed in (1, 2, 3))
+A, B, C, D = (ed25519(seed) for seed in (1, 2, 3, 4))
 KEY_A, KEY_B, KEY_C = (PublicKey(*text.split()) for text in (A, B, C))
 
 GOOD = [
@@ -230,11 +230,11 @@ def test_update(
     changed: t.List[str],
     removed: t.List[str],
 ) -> None:
-    wanted = ssh_keys.wanted_hosts(hosts, present)
-    result = ssh_keys.update(ssh_keys.parse_file(before), wanted, present, exclusive)
+    result = ssh_keys.update(ssh_keys.parse_file(before), hosts, present, exclusive)
+    assert result.refused == {}
     assert ssh_keys.file_text(result.lines) == after
     assert (result.changed, result.removed) == (changed, removed)
-    again = ssh_keys.update(ssh_keys.parse_file(after), wanted, present, exclusive)
+    again = ssh_keys.update(ssh_keys.parse_file(after), hosts, present, exclusive)
     assert ssh_keys.file_text(again.lines) == after
     assert (again.changed, again.removed, again.dropped) == ([], [], 0)
 
@@ -246,28 +246,43 @@ REFUSED: t.List[t.Tuple[str, Hosts, t.List[str]]] = [
     (OTHERS, [{"name": "b", "keys": [C]}], ["of the host b stands in a line that is not kdump.fleet's", "exclusive: true"]),
     (f'no-pty,command="a b" {C}\n', [{"name": "b", "keys": [C]}], ["not kdump.fleet's"]),
     ("", [{"name": "a", "keys": []}], ["the host a has an empty list", "state: absent"]),
-    ("", [{"name": "a", "keys": [A]}, {"name": "a", "keys": [B]}], ["the host a is named twice"]),
     ("", [{"name": "../a", "keys": [A]}], ["the host name '../a'"]),
     ("", [{"name": "a", "keys": [A, "ssh-rsa AAAA"]}], ["key 2 of the host a: the ssh-rsa key is cut off"]),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("before, hosts, messages", REFUSED)
-def test_what_two_hosts_cannot_share_is_refused(
+def test_a_host_that_is_refused_keeps_what_it_has_and_others_are_served(
     before: str, hosts: Hosts, messages: t.List[str]
 ) -> None:
-    with pytest.raises(SshKeyError) as caught:
-        ssh_keys.update(
-            ssh_keys.parse_file(before), ssh_keys.wanted_hosts(hosts, True), True, False
-        )
+    result = ssh_keys.update(
+        ssh_keys.parse_file(before), [*hosts, {"name": "d", "keys": [D]}], True, False
+    )
+    assert set(result.refused) == {host["name"] for host in hosts}
     for message in messages:
-        assert message in str(caught.value)
+        assert all(message in reason for reason in result.refused.values())
+    assert (
+        ssh_keys.file_text(result.lines) == f'{before}restrict,command="host d" {D} kdump-fleet:d\n'
+    )
+
+
+def test_a_host_that_is_there_twice_is_refused_whole() -> None:
+    with pytest.raises(SshKeyError, match="the host a is named twice"):
+        ssh_keys.update([], [{"name": "a", "keys": [A]}, {"name": "a", "keys": [B]}], True, False)
+
+
+def test_a_refused_host_is_not_purged() -> None:
+    result = ssh_keys.update(
+        ssh_keys.parse_file(LINE_A + "\n"), [{"name": "a", "keys": ["ssh-rsa AAAA"]}], True, True
+    )
+    assert "a" in result.refused and ssh_keys.file_text(result.lines) == LINE_A + "\n"
 
 
 def test_trouble_of_others_is_not_this_runs() -> None:
     before = f"{LINE_A}\n{LINE_A.replace('host a', 'host z').replace('fleet:a', 'fleet:z')}\n"
-    wanted = ssh_keys.wanted_hosts([{"name": "b", "keys": [B]}], True)
-    assert ssh_keys.update(ssh_keys.parse_file(before), wanted, True, False).changed == ["b"]
+    hosts: Hosts = [{"name": "b", "keys": [B]}]
+    result = ssh_keys.update(ssh_keys.parse_file(before), hosts, True, False)
+    assert (result.changed, result.refused) == (["b"], {})
 
 
 def test_a_diff_shows_fingerprints() -> None:

@@ -35,7 +35,7 @@ def test_a_lock_is_no_link_to_elsewhere(host: FakeHost) -> None:
 def test_a_file_that_cannot_be_read_is_not_written_anew(host: FakeHost) -> None:
     os.makedirs(host.path(PATH))
     with pytest.raises(OSError, match="cannot be read, so nothing was changed"):
-        module.change(host, PATH, {}, True, False)
+        module.change(host, PATH, [], True, False)
 
 
 def test_the_keys_that_sshd_shows(host: FakeHost) -> None:
