@@ -9,7 +9,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help setup prerequisites demo test test-fast test-vm bench-crashkernel clean
+.PHONY: help setup prerequisites demo test test-fast test-vm bench-crashkernel bench-receiver clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test-vm: setup ## All virtual machines that crash, GRUB and systemd-boot on UEFI
 
 bench-crashkernel: setup ## Find the smallest reservations that capture, in VMs that crash, beside distro and auto (hours)
 	@tests/tools/with-venv python -u benchmarks/crashkernel.py
+
+bench-receiver: setup ## The dump server's receiver next to ssh dd and internal-sftp, MB/s over loopback (root, minutes)
+	@tests/tools/with-venv python -u benchmarks/receiver.py
 
 clean: ## Remove what the commands above made in this checkout (not the cached images)
 	rm -rf .venv .cache .collections .nox .ansible .mypy_cache .pytest_cache .ruff_cache
