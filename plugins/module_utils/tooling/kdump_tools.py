@@ -30,6 +30,18 @@ from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_conf_file import (
     arguments_problem,
 )
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_tools_files import (
+    CONF,
+    DUMP_DROPIN_TEXT,
+    HOOKS,
+    NOTE_UNIT,
+    NOTE_UNIT_TEXT,
+    SAVE,
+    SAVE_DROPIN,
+    SAVE_DROPIN_TEXT,
+    UNITS,
+    save_text,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.wanted import (
     Configuration,
     OwnFile,
@@ -48,7 +60,6 @@ HOOK = "/etc/kernel/postinst.d/kdump-tools"
 # A dump's folder: the minute, behind an address or a name if a network target is set too.
 STAMP = re.compile(r"(^|-)\d{12}$")
 LOADED = "/sys/kernel/kexec_crash_loaded"
-UNITS = "/etc/systemd/system"
 
 
 def _absolute(value: str) -> str:
@@ -115,11 +126,11 @@ def _ssh(value: str) -> str:
     if match is None:
         return "must be user@host"
     host = match.group(1)
-    if host.count(":") > 1 or "[" in host:
-        return (
-            "has an IPv6 address, to which scp cannot copy; use a host name from /etc/hosts, or an alias in "
-            "/root/.ssh/config"
-        )
+    if "[" in host:
+        return "has brackets, which ssh takes for a part of the name; write an IPv6 address without them"
+    # Its own scp could not copy to one; save-dump sends the log in the dump's own way.
+    if re.match(r"[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?\Z", host) and host.count(":") > 1:
+        return ""
     if ":" in host:
         return "has a port, which kdump-tools cannot honour; put it into /root/.ssh/config, for this host"
     return ""
@@ -216,7 +227,14 @@ GLOBBED = ("KDUMP_CMDLINE", "KDUMP_CMDLINE_APPEND")
 # Of the package's file: links that it keeps to the running kernel and to its own initrd.
 IMAGES = {"KDUMP_KERNEL": f"{STATE}/vmlinuz", "KDUMP_INITRD": f"{STATE}/initrd.img"}
 
-ACTIONS = {"reboot": "reboot -f", "halt": "halt -f", "poweroff": "poweroff -f"}
+# dump_to_rootfs is our script's; what ends the capture behind it is a reboot.
+ACTIONS = {
+    "reboot": "reboot -f",
+    "halt": "halt -f",
+    "poweroff": "poweroff -f",
+    "dump_to_rootfs": "reboot -f",
+}
+NETWORK = ("SSH", "NFS", "FTP")
 # The settings that a variable of the role stands for.
 VARIABLES = {
     "USE_KDUMP": "kdump_crashkernel",
@@ -244,76 +262,6 @@ _COMMANDLINE_APPEND = (
 # A capture kernel that panics would hang for ever.
 _PANIC = "panic=10"
 
-# The capture kernel boots the host's own root file system with kdump-tools-dump.service as its target, so a
-# unit that this one wants runs beside the dump, and at no other time.
-NOTE_UNIT = "kdump-fleet-note.service"
-_NOTE_UNIT_TEXT = f"""\
-# Managed by Ansible (kdump.fleet): local changes are lost at its next run.
-[Unit]
-Description=Note how much memory the capture kernel uses
-DefaultDependencies=no
-After=local-fs.target systemd-sysctl.service
-Before=kdump-tools-dump.service
-ConditionPathExists=/proc/vmcore
-
-[Service]
-# The capture has just set the panic sysctls of the host.
-ExecStartPre=-/bin/sh {capture.CALM}
-ExecStart=/bin/sh {capture.SCRIPT}
-OOMScoreAdjust=-1000
-"""
-_DUMP_DROPIN_TEXT = f"""\
-# Managed by Ansible (kdump.fleet): local changes are lost at its next run.
-[Unit]
-Wants={NOTE_UNIT}
-"""
-
-HOOKS = "/etc/kdump-fleet"
-SAVE = HOOKS + "/save-dump"
-# kdump-tools' own script reboots by itself, so hooks and another final action take its place.
-_SAVE_TEXT = f"""\
-#!/bin/sh
-# Managed by Ansible (kdump.fleet): local changes are lost at its next run.
-# In a capture kernel: hooks, kdump-tools' own dump, hooks, and the end. A hook before the dump that fails prevents it.
-result=0
-# A hook that never ends would keep the host from coming back.
-limit=
-if command -v timeout > /dev/null; then
-    limit="timeout -k 60 1800"
-fi
-for hook in {HOOKS}/pre.d/*; do
-    if [ -x "$hook" ] && ! $limit "$hook"; then
-        echo "kdump-fleet: $hook failed: no dump is written"
-        result=1
-        break
-    fi
-done
-if [ "$result" = 0 ]; then
-    kdump-config savecore
-    result=$?
-fi
-for hook in {HOOKS}/post.d/*; do
-    if [ -x "$hook" ]; then
-        $limit "$hook" "$result" || echo "kdump-fleet: $hook failed"
-    fi
-done
-sync
-if [ "$result" = 0 ]; then
-    @FINAL@
-else
-    # As sh reads it, which is what counts for kdump-config too; systemd, which has set the environment, differs in
-    # comments and in export. A file that ends the shell which reads it must not keep the host from rebooting.
-    action=$(unset KDUMP_FAIL_CMD; . /etc/default/kdump-tools > /dev/null 2>&1; echo "$KDUMP_FAIL_CMD")
-    ${{action:-reboot -f}}
-fi
-"""
-_SAVE_DROPIN_TEXT = f"""\
-# Managed by Ansible (kdump.fleet): local changes are lost at its next run.
-[Service]
-ExecStart=
-ExecStart=/bin/sh {SAVE}
-"""
-
 
 # A password before a host's name, where none belongs; whatever is between the first colon and the last @.
 _LOGIN = re.compile(r"\A((?:\w+://)?[^:]*:(?!//)).*(?=@)", re.S)
@@ -323,7 +271,7 @@ _LOGIN_LINE = re.compile(r"(\b(?:SSH|FTP)[ \t]*=[\"']?(?:\w+://)?[^:\n]*:(?!//))
 class KdumpToolsConf(assignments.ShellFile):
     """/etc/default/kdump-tools: read by sh, and by systemd as an EnvironmentFile."""
 
-    path = "/etc/default/kdump-tools"
+    path = CONF
     secrets = ("FTP_PASSWORD",)
     bash = False
 
@@ -435,8 +383,8 @@ class KdumpTools(Tooling):
         return {
             capture.SCRIPT: OwnFile(capture.SCRIPT_TEXT),
             capture.CALM: OwnFile(capture.CALM_TEXT),
-            f"{UNITS}/{NOTE_UNIT}": OwnFile(_NOTE_UNIT_TEXT),
-            f"{UNITS}/kdump-tools-dump.service.d/kdump-fleet.conf": OwnFile(_DUMP_DROPIN_TEXT),
+            f"{UNITS}/{NOTE_UNIT}": OwnFile(NOTE_UNIT_TEXT),
+            f"{UNITS}/kdump-tools-dump.service.d/kdump-fleet.conf": OwnFile(DUMP_DROPIN_TEXT),
         }
 
     def observed(self, host: Host) -> t.Dict[str, t.Any]:
@@ -488,7 +436,7 @@ class KdumpTools(Tooling):
             settings["KDUMP_CMDLINE_APPEND"] = append
         network, wrong = _network_settings(wanted)
         settings.update(network)
-        problems += wrong + unsupported(wanted, self.name, _unsupported(wanted, facts))
+        problems += wrong
         given, wrong = as_text("kdump_kdump_tools", wanted.kdump_tools)
         problems += wrong
         if given.get("USE_KDUMP", "1") != "1":
@@ -505,12 +453,14 @@ class KdumpTools(Tooling):
             # The package's file sets them; without, the host's own big initrd would be loaded.
             settings.update(IMAGES)
         problems += _dropped(wanted) + self._problems(settings, names)
+        kept = {} if wanted.exclusive else facts["tooling"]["settings"]
+        merged = {key: value for key, value in {**kept, **settings}.items() if value}
+        leaves = self.leaves_the_host(merged)
+        problems += unsupported(wanted, self.name, _unsupported(wanted, facts, leaves))
         if set(IMAGES) & set(settings):
-            kept = {} if wanted.exclusive else facts["tooling"]["settings"]
-            merged = {key: value for key, value in {**kept, **settings}.items() if value}
             problems += [f"{VARIABLES[key]}: {key} {reason}" for key, reason in _half(merged)]
         arguments = {} if wanted.fadump is None else {"fadump": _fadump(wanted)}
-        return Configuration(settings, _capture_files(wanted), arguments, problems, [])
+        return Configuration(settings, _capture_files(wanted, leaves), arguments, problems, [])
 
     def _problems(
         self, settings: t.Mapping[str, t.Optional[str]], names: t.Mapping[str, str]
@@ -570,7 +520,7 @@ class KdumpTools(Tooling):
         return settings.get("SSH_KEY", "")
 
     def leaves_the_host(self, settings: t.Mapping[str, str]) -> bool:
-        return any(settings.get(key) for key in ("SSH", "NFS", "FTP"))
+        return any(settings.get(key) for key in NETWORK)
 
     def unpacked_size(self, host: Host, kernel: str) -> t.Optional[int]:
         # Since 1.9; whole MiB. Older than the initrd it tells nothing of it.
@@ -667,10 +617,12 @@ def _target_settings(wanted: Wanted) -> t.Dict[str, t.Optional[str]]:
         return {}
     kind = wanted.target["type"].upper()
     location = ssh_destination(wanted) if kind == "SSH" else wanted.target["location"]
+    if kind == "SSH":
+        location = re.sub(r"@\[([^\]]*)\]\Z", r"@\1", location)
     if kind == "FTP":
         # Other toolings take a URL.
         location = re.sub(r"\A([^:/@]+)/", r"\1:/", re.sub(r"\Aftp://", "", location))
-    return {key: location if key == kind else None for key in ("SSH", "NFS", "FTP")}
+    return {key: location if key == kind else None for key in NETWORK}
 
 
 def _commandline_append(wanted: Wanted, facts: Facts) -> t.Tuple[t.Optional[str], t.List[str]]:
@@ -722,7 +674,11 @@ def _dropped(wanted: Wanted) -> t.List[str]:
             f"kdump_path: {wanted.path!r} is not where an ftp target's dumps go; name the folder in its location, such as "
             f"server:{wanted.path}, and leave kdump_path out"
         )
-    if wanted.target is not None and wanted.dumps_to_keep:
+    if (
+        wanted.target is not None
+        and wanted.dumps_to_keep
+        and wanted.system_action != "dump_to_rootfs"
+    ):
         found.append(
             "kdump_dumps_to_keep: kdump-tools deletes nothing on another host; leave it out, and let that host do it"
         )
@@ -756,8 +712,11 @@ def _fadump(wanted: Wanted) -> t.List[str]:
     return [] if wanted.fadump == "off" else [str(wanted.fadump)]
 
 
-def _unsupported(wanted: Wanted, facts: Facts) -> t.Dict[str, str]:
-    """Return why kdump-tools cannot honour a variable, by its name."""
+def _unsupported(wanted: Wanted, facts: Facts, leaves: bool) -> t.Dict[str, str]:
+    """Return why kdump-tools cannot honour a variable, by its name.
+
+    :param leaves: dumps go over the network.
+    """
     reasons = {
         "bootdir": "it looks in /boot alone; set kdump_capture_kernel and kdump_capture_initrd",
         "commandline_remove": "it can only replace the whole line; set kdump_commandline",
@@ -778,6 +737,10 @@ def _unsupported(wanted: Wanted, facts: Facts) -> t.Dict[str, str]:
         reasons["system_action"] = (
             f"it runs a command without a console; use one of: {', '.join(ACTIONS)}"
         )
+    elif wanted.system_action == "dump_to_rootfs" and not leaves:
+        reasons["system_action"] = (
+            "its dumps are on this host's own file systems anyway; use reboot, halt or poweroff, or set a kdump_target"
+        )
     kind = (wanted.target or {}).get("type")
     if kind is not None and kind not in ("ssh", "nfs", "ftp"):
         reasons["target"] = (
@@ -788,16 +751,20 @@ def _unsupported(wanted: Wanted, facts: Facts) -> t.Dict[str, str]:
     return reasons
 
 
-def _capture_files(wanted: Wanted) -> t.Dict[str, OwnFile]:
-    """Return the files for hooks and for a final action other than a reboot, which kdump-tools itself does not have."""
+def _capture_files(wanted: Wanted, leaves: bool) -> t.Dict[str, OwnFile]:
+    """Return the files for what kdump-tools itself does not have: hooks, another end, a network dump whose failure counts.
+
+    :param leaves: dumps go over the network.
+    """
     final = wanted.final_action or "reboot"
-    if not wanted.pre_hooks and not wanted.post_hooks and final == "reboot":
+    if not wanted.pre_hooks and not wanted.post_hooks and final == "reboot" and not leaves:
         return {}
     files = {
         f"{HOOKS}/{kind}.d/{name}": OwnFile(content, 0o755)
         for kind in ("pre", "post")
         for name, content in hooks(wanted, kind)
     }
-    files[SAVE] = OwnFile(_SAVE_TEXT.replace("@FINAL@", ACTIONS[final]), 0o755)
-    files[f"{UNITS}/kdump-tools-dump.service.d/kdump-fleet-save.conf"] = OwnFile(_SAVE_DROPIN_TEXT)
+    rootfs = wanted.system_action == "dump_to_rootfs"
+    files[SAVE] = OwnFile(save_text(ACTIONS[final], rootfs), 0o755)
+    files[SAVE_DROPIN] = OwnFile(SAVE_DROPIN_TEXT)
     return files

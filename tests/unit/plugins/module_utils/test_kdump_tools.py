@@ -4,6 +4,7 @@
 
 import os
 import subprocess
+import time
 import typing as t
 
 import pytest
@@ -135,7 +136,7 @@ REFUSED = [
     ("KDUMP_KEXEC_ARGS=--initrd=/x\n", "has --initrd=/x, with which kexec loads no capture kernel"),
     ('KDUMP_KEXEC_ARGS="-d --append=x"\n', "has --append=x, with which kexec loads no"),
     ("SSH=u:pw@host\n", "SSH='u:********@host' has a password, which ssh never takes"),
-    ('SSH="kdump@2001:db8::1"\n', "has an IPv6 address, to which scp cannot copy"),
+    ('SSH="kdump@[2001:db8::1]"\n', "has brackets"),
     ('KDUMP_CMDLINE="a=*"\n', "holds '*', for which kdump-config may put the names of files"),
     ('KDUMP_CMDLINE_APPEND="a=?"\n', "holds '?', for which kdump-config may put"),
     ('KDUMP_CMDLINE_APPEND="a[0]"\n', "holds '[', for which kdump-config may put"),
@@ -328,6 +329,8 @@ CONFIGURED: t.List[t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Optional[str]]]] = 
         {"SSH": "a@b", "SSH_KEY": "/root/key", "NFS": None, "FTP": None},
     ),
     ({"target": {"type": "ssh"}, "ssh_user": "a", "ssh_server": "b"}, {"SSH": "a@b"}),
+    ({"target": {"type": "ssh", "location": "a@[2001:db8::1]"}}, {"SSH": "a@2001:db8::1"}),
+    ({"target": {"type": "ssh", "location": "a@fe80::1%eth0"}}, {"SSH": "a@fe80::1%eth0"}),
     ({"core_collector": "makedumpfile -l -d 17"}, {"MAKEDUMP_ARGS": "-l -d 17"}),
     ({"compression": "zstd"}, {"MAKEDUMP_ARGS": "-d 31 -z"}),
     ({"dump_level": 17, "message_level": 7}, {"MAKEDUMP_ARGS": "-c --message-level 7 -d 17"}),
@@ -395,8 +398,7 @@ NOT_HONOURED: t.List[t.Tuple[t.Dict[str, t.Any], str]] = [
         "kdump_target: kdump-tools cannot honour",
     ),
     ({"target": {"type": "ssh", "location": "a@b:22"}}, "kdump_target: SSH='a@b:22' has a port"),
-    ({"target": {"type": "ssh", "location": "a@[::1]"}}, "has an IPv6 address"),
-    ({"target": {"type": "ssh", "location": "a@2001:db8::1"}}, "has an IPv6 address"),
+    ({"target": {"type": "ssh", "location": "a@[::1]:22"}}, "has brackets"),
     (
         {"target": {"type": "ftp", "location": "ftp://a:s3cret@srv/dumps"}},
         "kdump_target: FTP='a:********@srv/dumps' has a user; set FTP_USER",
@@ -529,38 +531,65 @@ def test_hooks_and_another_end_take_a_script_of_ours() -> None:
 
 
 def run_save(
-    folder: t.Any, savecore: int, hook: str, conf: str = "", limit: int = 1800
+    folder: t.Any,
+    savecore: str,
+    hook: str = "exit 0",
+    conf: str = "",
+    limit: int = 1800,
+    target: str = "",
+    action: str = "reboot",
+    mounts: str = "",
+    shell: str = "/bin/sh",
 ) -> t.Tuple[t.List[str], str]:
     """Run the script that takes the place of kdump-tools' own, and return what ran.
 
+    :param savecore: what kdump-config does, in sh.
     :param hook: the last lines of the one before the dump.
     :param conf: /etc/default/kdump-tools.
-    :param limit: seconds for a hook.
+    :param limit: seconds for a hook, and for a dump that stands still.
+    :param target: type of kdump_target.
+    :param action: kdump_system_action.
+    :param mounts: /proc/mounts.
     """
     files = TOOLING.configure(
         Wanted(
             pre_hooks=[{"name": "1", "content": f"#!/bin/sh\necho pre >> {folder}/log\n{hook}\n"}],
             post_hooks=[{"name": "1", "content": f"#!/bin/sh\necho post $1 >> {folder}/log\n"}],
             final_action="poweroff",
+            target={"type": target, "location": LOCATIONS[target]} if target else None,
+            system_action=action,
         ),
         FACTS,
     ).files  # fmt: skip
     for path, file in files.items():
-        target = f"{folder}{path}"
-        os.makedirs(os.path.dirname(target), exist_ok=True)
+        where = f"{folder}{path}"
+        os.makedirs(os.path.dirname(where), exist_ok=True)
         text = file.content.replace("/etc/kdump-fleet/", f"{folder}/etc/kdump-fleet/")
         text = text.replace("/etc/default/kdump-tools", f"{folder}/conf").replace("1800", str(limit))  # fmt: skip
-        with open(target, "w", encoding="utf-8") as handle:
+        text = text.replace("/run/", f"{folder}/run/").replace("/proc/mounts", f"{folder}/mounts")
+        with open(where, "w", encoding="utf-8") as handle:
             handle.write(text)
-        os.chmod(target, file.mode)
-    with open(f"{folder}/conf", "w", encoding="utf-8") as handle:
-        handle.write(conf)
-    for name, code in (("kdump-config", savecore), ("reboot", 0), ("poweroff", 0), ("halt", 0), ("sync", 0)):  # fmt: skip
+        os.chmod(where, file.mode)
+    if target and not conf:
+        conf = f'{target.upper()}="{LOCATIONS[target]}"\n'
+    for name, text in (("conf", conf), ("mounts", mounts), ("log", "")):
         with open(f"{folder}/{name}", "w", encoding="utf-8") as handle:
-            handle.write(f'#!/bin/sh\necho {name} "$@" >> {folder}/log\nexit {code}\n')
+            handle.write(text)
+    note = f'echo "${{0##*/}}" "$@" >> {folder}/log\n'
+    programs = dict.fromkeys(("reboot", "poweroff", "halt", "sync"), note)
+    # What is bound over the configuration is copied there, and taken back.
+    programs["mount"] = f'cp "$2" {folder}/bound\n'
+    programs["umount"] = f'[ "$1" = {folder}/conf ] || {note}rm -f {folder}/bound\n'
+    programs["ssh"] = f'echo ssh "$@" >> {folder}/log\n[ "${{14}}" != "$FAILS" ] || exit 255\n'
+    programs["kdump-config"] = (
+        f'{note}conf={folder}/bound\n[ -e "$conf" ] || conf={folder}/conf\n. "$conf"\n{savecore}\n'
+    )
+    for name, text in programs.items():
+        with open(f"{folder}/{name}", "w", encoding="utf-8") as handle:
+            handle.write("#!/bin/sh\n" + text)
         os.chmod(f"{folder}/{name}", 0o755)
     done = subprocess.run(
-        ["/bin/sh", f"{folder}/etc/kdump-fleet/save-dump"], check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
+        [*shell.split(), f"{folder}/etc/kdump-fleet/save-dump"], check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
         # As systemd would set it from another reading of the file.
         env={"PATH": f"{folder}:/usr/bin:/bin", "KDUMP_FAIL_CMD": "wrong"},
     )  # fmt: skip
@@ -568,16 +597,19 @@ def run_save(
         return handle.read().splitlines(), done.stdout
 
 
+LOCATIONS = {"ssh": "kdump@srv", "nfs": "srv:/export", "ftp": "srv"}
+
+
 @pytest.mark.parametrize(
     "savecore, hook, expected",
     [
-        (0, "exit 0", ["pre", "kdump-config savecore", "post 0", "sync", "poweroff -f"]),
-        (3, "exit 0", ["pre", "kdump-config savecore", "post 3", "sync", "reboot -f"]),
-        (0, "exit 9", ["pre", "post 1", "sync", "reboot -f"]),
+        ("exit 0", "exit 0", ["pre", "kdump-config savecore", "post 0", "sync", "poweroff -f"]),
+        ("exit 3", "exit 0", ["pre", "kdump-config savecore", "post 3", "sync", "reboot -f"]),
+        ("exit 0", "exit 9", ["pre", "post 1", "sync", "reboot -f"]),
     ],
 )
 def test_the_script_runs_hooks_and_ends_as_told(
-    tmp_path: t.Any, savecore: int, hook: str, expected: t.List[str]
+    tmp_path: t.Any, savecore: str, hook: str, expected: t.List[str]
 ) -> None:
     log, said = run_save(tmp_path, savecore, hook)
     assert log == expected
@@ -599,10 +631,151 @@ def test_the_script_runs_hooks_and_ends_as_told(
 def test_after_a_failure_the_script_does_what_sh_reads_in_the_file(
     tmp_path: t.Any, conf: str, action: str
 ) -> None:
-    assert run_save(tmp_path, 1, "exit 0", conf)[0][-1] == action
+    assert run_save(tmp_path, "exit 1", conf=conf)[0][-1] == action
 
 
 def test_a_hook_that_never_ends_does_not_keep_the_host(tmp_path: t.Any) -> None:
-    log, said = run_save(tmp_path, 0, "exec sleep 600", limit=1)
+    log, said = run_save(tmp_path, "exit 0", "exec sleep 600", limit=1)
     assert log == ["pre", "post 1", "sync", "reboot -f"]
     assert "no dump is written" in said
+
+
+# What kdump-config of 1.8.1 and 1.10.7 says and does in turn, as far as its end is told from it.
+SENDING = (
+    'echo "sending makedumpfile $MAKEDUMP_ARGS /proc/vmcore to kdump@srv : x/dump-incomplete"\n'
+)
+ENDED = "printf 'Copying data : [ 12.0 %%]\\rCopying data : [100.0 %%]\\n'; echo 'makedumpfile Completed.' >&2\n"
+MOVE = "ssh -i key kdump@srv mv x/dump-incomplete x/dump.1\n"
+SAVED = "echo 'kdump-config: saved vmcore in kdump@srv:x'\n"
+LOST = "echo 'kdump-config: Unable to reach remote server kdump@srv; can not continue'\n"
+OVER_SSH = SENDING + ENDED + MOVE + SAVED
+OVER_FTP = "echo 'sending makedumpfile -F /proc/vmcore via FTP to srv:/x'\n" + ENDED
+MOUNTED = "echo 'running makedumpfile -F /proc/vmcore | compress > x'\n" + ENDED + "echo 'saved vmcore in x'\n"  # fmt: skip
+ENDS = [
+    ("ssh", OVER_SSH, ""),
+    ("ssh", LOST, "kdump-config did not save the dump"),
+    # Its exit code is that of the last of its targets.
+    ("ssh", OVER_SSH + "exit 1\n", ""),
+    ("ssh", SENDING + ENDED + "FAILS=mv; export FAILS\n" + MOVE + SAVED, "mv ended with 255"),
+    ("ssh", SENDING + MOVE + SAVED, "the dump is not complete"),
+    ("ssh", SENDING + "echo 'makedumpfile Failed.'\n" + MOVE + SAVED, "the dump is not complete"),
+    ("ssh", SENDING + "echo \"makedumpfile failed, falling back to 'scp'\"\n" + MOVE + SAVED, ""),
+    ("ssh", "MAKEDUMP_ARGS='-F --message-level 1'\n" + SENDING + MOVE + SAVED, ""),
+    ("ftp", OVER_FTP + "echo 'kdump-config: saved vmcore via FTP in srv:/x'\n", ""),
+    ("ftp", OVER_FTP + "echo 'kdump-config: failed to save vmcore via FTP in srv:/x'\n", "did not save"),
+    ("nfs", MOUNTED, ""),
+    ("nfs", "echo 'Unable to mount remote NFS directory srv:/export.'\nexit 1\n", ""),
+    ("nfs", MOUNTED.replace(ENDED, ""), "the dump is not complete"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("target, savecore, reason", ENDS)
+def test_what_became_of_a_dump_over_the_network_is_told_from_the_words(
+    tmp_path: t.Any, target: str, savecore: str, reason: str
+) -> None:
+    log, said = run_save(tmp_path, savecore, target=target)
+    good = not reason and "exit 1" not in savecore
+    assert reason in said
+    assert [line for line in log if not line.startswith("ssh ")] == [
+        *("pre", "kdump-config savecore"),
+        *(["post 0", "sync", "poweroff -f"] if good else ["post 1", "sync", "reboot -f"]),
+    ]
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash --posix", "busybox sh"])
+def test_a_dump_that_the_server_did_not_get_goes_to_the_host_s_own_disk(
+    tmp_path: t.Any, shell: str
+) -> None:
+    savecore = f'if [ -n "$SSH" ]; then\n{LOST}exit 0\nfi\n[ -z "$NFS$FTP" ] || exit 1\n{MOUNTED}umask >> {tmp_path}/log\n'
+    conf = 'SSH="kdump@srv"\nKDUMP_FAIL_CMD="reboot -f"\n'
+    log, said = run_save(
+        tmp_path, savecore, conf=conf, target="ssh", action="dump_to_rootfs", shell=shell
+    )
+    assert log == [
+        *("pre", "kdump-config savecore", "kdump-config savecore", "0077", "post 1", "sync", "reboot -f"),
+    ]  # fmt: skip
+    assert "it is written to this host's own disk" in said
+
+
+def test_a_dump_that_arrived_is_not_written_twice(tmp_path: t.Any) -> None:
+    log, _said = run_save(tmp_path, OVER_SSH, target="ssh", action="dump_to_rootfs")
+    assert log.count("kdump-config savecore") == 1
+
+
+def test_no_dump_is_written_anywhere_after_a_hook_that_failed(tmp_path: t.Any) -> None:
+    conf = 'SSH="kdump@srv"\n'
+    log, _said = run_save(tmp_path, OVER_SSH, "exit 1", conf, target="ssh", action="dump_to_rootfs")
+    assert log == ["pre", "post 1", "sync", "reboot -f"]
+
+
+def test_an_nfs_that_is_still_mounted_is_taken_away_first(tmp_path: t.Any) -> None:
+    mounts = (
+        "/dev/vda1 / ext4 rw 0 0\nsrv:/export /srv/dumps nfs4 rw,soft 0 0\nsrv:/x /mnt nfs rw 0 0\n"
+    )
+    conf = 'NFS="srv:/export"\nKDUMP_COREDIR="/srv/dumps"\n'
+    savecore = f'[ -z "$NFS" ] || exit 1\n{MOUNTED}'
+    log, _said = run_save(
+        tmp_path, savecore, conf=conf, target="nfs", action="dump_to_rootfs", mounts=mounts
+    )
+    assert log[1:4] == ["kdump-config savecore", "umount -f -l /srv/dumps", "kdump-config savecore"]
+
+
+def gone(pid: int) -> bool:
+    """Say whether a process has ended, if nobody has asked how yet."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as handle:
+            return handle.read().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash --posix", "busybox sh"])
+def test_a_dump_that_stands_still_is_given_up(tmp_path: t.Any, shell: str) -> None:
+    savecore = f"sleep 600 &\necho $! > {tmp_path}/sleeping\nwait\n"
+    log, said = run_save(tmp_path, savecore, limit=3, target="ssh", shell=shell)
+    assert log[1:] == ["kdump-config savecore", "post 1", "sync", "reboot -f"]
+    assert "has moved for 3 s" in said
+    # Nothing of it stays behind.
+    pid = int((tmp_path / "sleeping").read_text())
+    deadline = time.monotonic() + 30
+    while not gone(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_log_goes_the_dump_s_way_and_no_ssh_waits_for_ever(tmp_path: t.Any) -> None:
+    savecore = (
+        "SSH_REMOTE_HOST=kdump@2001:db8::1\nscp -i key /dev/null kdump@2001:db8::1:/a/dmesg.1\n"
+    )
+    log, _said = run_save(tmp_path, savecore, target="ssh")
+    assert log[2].startswith("ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=20 ")  # fmt: skip
+    assert log[2].endswith(" -o ServerAliveCountMax=8 -i key kdump@2001:db8::1 dd of=/a/dmesg.1")
+
+
+SAVED_BY_US = [
+    ({"target": {"type": "ssh", "location": "a@b"}}, {}, True),
+    ({"target": {"type": "ftp", "location": "b"}}, {}, True),
+    ({}, {"NFS": "s:/x"}, True),
+    ({"exclusive": True}, {"NFS": "s:/x"}, False),
+    ({"kdump_tools": {"SSH": "a@b"}}, {}, True),
+    ({}, {}, False),
+]
+
+
+@pytest.mark.parametrize("wanted, host, expected", SAVED_BY_US)
+def test_a_dump_that_leaves_the_host_takes_the_script(
+    wanted: t.Dict[str, t.Any], host: t.Dict[str, str], expected: bool
+) -> None:
+    files = TOOLING.configure(Wanted(**wanted), on_host(**host)).files
+    assert ("/etc/kdump-fleet/save-dump" in files) == expected
+
+
+def test_dump_to_rootfs_is_for_dumps_that_leave_the_host() -> None:
+    wanted = Wanted(system_action="dump_to_rootfs")
+    assert "kdump_system_action" in TOOLING.configure(wanted, FACTS).problems[0]
+    wanted = wanted._replace(target={"type": "ssh", "location": "a@b"}, dumps_to_keep=2)
+    result = TOOLING.configure(wanted, FACTS)
+    assert result.problems == []
+    assert result.settings["KDUMP_FAIL_CMD"] == "reboot -f"
+    assert result.settings["KDUMP_NUM_DUMPS"] == "2"
+    assert "\ndump_to_rootfs=yes\n" in result.files["/etc/kdump-fleet/save-dump"].content
