@@ -233,7 +233,8 @@ def _ssh(
     if not location:
         return {}
     key = target.get("key") or (tooling.ssh_key(settings) if tooling else "")
-    return ssh_client.observe(host, location, key)
+    known_hosts = tooling.known_hosts if tooling else ssh_client.KNOWN_HOSTS
+    return ssh_client.observe(host, location, key, known_hosts)
 
 
 def _sysctl_files(host: Host) -> t.Dict[str, str]:

@@ -359,6 +359,7 @@ def _ssh(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
         "host": target.host,
         "key": found["key"],
         "key_type": wanted.ssh_key_type,
+        "known_hosts": found["known_hosts"],
         "public_key": found["public"],
         "pinned": list(found["pinned"]),
         "path": wanted.path,

@@ -18,6 +18,8 @@ Facts = t.Dict[str, t.Any]
 
 FOLDER = "/root/.ssh"
 KNOWN_HOSTS = FOLDER + "/known_hosts"
+# For toolings whose ssh can be told so. Once it has a line, nothing else counts.
+OWN_KNOWN_HOSTS = "/etc/kdump-fleet/known_hosts"
 # What the toolings take where they are told nothing. A host that has it may be in use with it, so it stays.
 USUAL_KEY = FOLDER + "/kdump_id_rsa"
 # What a key or a line of known_hosts of ours is told by: the comment behind it.
@@ -155,11 +157,12 @@ def _port(target: Login) -> t.List[str]:
     return [] if target.port is None else ["-p", str(target.port)]
 
 
-def observe(host: Host, location: str, key: str) -> Facts:
+def observe(host: Host, location: str, key: str, known_hosts: str = KNOWN_HOSTS) -> Facts:
     """Return what of an ssh target is there on this host. Connects to nothing.
 
     :param location: of the target.
     :param key: the private key's path; '' for the one that a run would take.
+    :param known_hosts: the file with the server's keys.
     """
     fips = host.read_word(FIPS) == "1"
     if not key:
@@ -170,6 +173,7 @@ def observe(host: Host, location: str, key: str) -> Facts:
         "exists": host.exists(key),
         "public": public_key(host, key),
         "made_here": made_here(host, key),
+        "known_hosts": known_hosts,
         "name": "",
         "pinned": [],
         "error": "",
@@ -180,7 +184,7 @@ def observe(host: Host, location: str, key: str) -> Facts:
         facts["error"] = str(exc)
         return facts
     facts["name"] = known_name(target.host, target.port)
-    facts["pinned"] = pinned(host.read(KNOWN_HOSTS) or "", facts["name"])
+    facts["pinned"] = pinned(host.read(known_hosts) or "", facts["name"])
     return facts
 
 
@@ -274,7 +278,10 @@ def command(host: Host, target: Login, key: str, known_hosts: str, words: str) -
 
     :param words: in the server's own grammar, without anything to expand.
     """
-    known = [] if known_hosts == KNOWN_HOSTS else ["-o", f"UserKnownHostsFile={host.path(known_hosts)}"]  # fmt: skip
+    known: t.List[str] = []
+    if known_hosts != KNOWN_HOSTS and host.read(known_hosts):
+        only = host.path(known_hosts)
+        known = ["-o", f"UserKnownHostsFile={only}", "-o", "GlobalKnownHostsFile=/dev/null"]
     return [
         *("ssh", "-i", host.path(key), "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"),
         # No other key, as of an agent that whoever runs this has, may stand in for the host's own.

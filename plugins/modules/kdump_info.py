@@ -190,7 +190,7 @@ programs:
 ssh:
   description:
     - Of O(ssh), whether FIPS mode is on (C(fips)), the private C(key), whether it C(exists), its
-      C(public) half, the C(name) that known_hosts has the server under, and the keys that this collection has C(pinned).
+      C(public) half, the C(name) that C(known_hosts) has the server under, and the keys that this collection has C(pinned).
   type: dict
   returned: success
 paths:

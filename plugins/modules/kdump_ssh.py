@@ -57,6 +57,7 @@ options:
   known_hosts:
     description:
       - The file that they are pinned in. Lines of others in it stay.
+      - Another file than root's own counts alone as soon as it has a line.
     type: path
     default: /root/.ssh/known_hosts
   prove:
@@ -156,8 +157,9 @@ def main() -> None:
 def run(params: t.Mapping[str, t.Any], check_mode: bool, host: Host) -> t.Dict[str, t.Any]:
     """Do what the parameters say, and return the module's result."""
     target = ssh_client.login(params["destination"])
-    facts = ssh_client.observe(host, params["destination"], params["key"] or "")
-    key, known_hosts = facts["key"], params["known_hosts"]
+    known_hosts = params["known_hosts"]
+    facts = ssh_client.observe(host, params["destination"], params["key"] or "", known_hosts)
+    key = facts["key"]
     kind = ssh_client.key_type(params["key_type"], facts["fips"])
     changes = ssh_client.key_changes(host, key, kind, params["rotate"])
     if not changes and not ssh_client.fits(host, key):
@@ -188,8 +190,9 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, host: Host) -> t.Dict[s
 
 def remove(params: t.Mapping[str, t.Any], check_mode: bool, host: Host) -> t.Dict[str, t.Any]:
     """Take away what run() has made, and return the module's result."""
-    facts = ssh_client.observe(host, params["destination"], params["key"] or "")
-    key, known_hosts = facts["key"], params["known_hosts"]
+    known_hosts = params["known_hosts"]
+    facts = ssh_client.observe(host, params["destination"], params["key"] or "", known_hosts)
+    key = facts["key"]
     before = host.read(known_hosts) or ""
     after = ssh_client.pin(before, facts["name"], [])
     ours = facts["exists"] and facts["made_here"]
@@ -197,7 +200,9 @@ def remove(params: t.Mapping[str, t.Any], check_mode: bool, host: Host) -> t.Dic
         if ours:
             host.remove(key)
             host.remove(key + ".pub")
-        if after != before:
+        if after != before and not after and known_hosts != ssh_client.KNOWN_HOSTS:
+            host.remove(known_hosts)
+        elif after != before:
             host.write(known_hosts, after, mode=0o600)
     return {
         "changed": ours or after != before,

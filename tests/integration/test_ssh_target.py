@@ -152,7 +152,7 @@ def test_a_server_that_is_set_up_anew(server: Server) -> None:
     known = role(server)
     assert known.code == 0, known.output
     new = (server.host.read("/etc/ssh/ssh_host_ed25519_key.pub") or "").split()[1]
-    pins = (server.host.read("/root/.ssh/known_hosts") or "").splitlines()
+    pins = (server.host.read("/etc/kdump-fleet/known_hosts") or "").splitlines()
     assert pins == [f"[127.0.0.1]:{PORT} ssh-ed25519 {new} kdump-fleet"]
 
 
@@ -194,13 +194,13 @@ def test_a_server_that_is_not_in_the_inventory(server: Server) -> None:
 
 def test_a_host_that_is_given_up_is_forgotten(server: Server) -> None:
     host = server.host
-    host.write("/root/.ssh/known_hosts", "other ssh-ed25519 AAAA mine\n")
+    host.write("/etc/kdump-fleet/known_hosts", "other ssh-ed25519 AAAA mine\n")
     assert role(server).code == 0
     gone = role(server, kdump_state="absent")
     assert gone.code == 0, gone.output
     assert authorized(server) == ""
     assert host.read(KEY) is None and host.read(KEY + ".pub") is None
-    assert host.read("/root/.ssh/known_hosts") == "other ssh-ed25519 AAAA mine\n"
+    assert host.read("/etc/kdump-fleet/known_hosts") == "other ssh-ed25519 AAAA mine\n"
     again = role(server, kdump_state="absent")
     assert again.code == 0 and again.changed == 0, again.output
 

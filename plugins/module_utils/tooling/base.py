@@ -151,6 +151,7 @@ class Tooling(metaclass=abc.ABCMeta):
     config_files: t.Tuple[ConfigFile, ...] = ()  # the main one first
     program = ""  # its being there means that the tooling is installed
     generic = False  # for hosts whose distribution has no tooling of its own
+    known_hosts = "/root/.ssh/known_hosts"  # what its ssh trusts in the capture kernel
     build_timeout = 3600  # seconds; an initrd takes seconds to minutes, an hour under emulation on a busy machine
 
     def installed(self, host: Host) -> bool:

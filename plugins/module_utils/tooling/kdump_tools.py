@@ -18,6 +18,7 @@ import typing as t
 from ansible_collections.kdump.fleet.plugins.module_utils import capture
 from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import MIB
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
+from ansible_collections.kdump.fleet.plugins.module_utils.ssh_client import OWN_KNOWN_HOSTS
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling import assignments
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
     SECRET,
@@ -365,6 +366,7 @@ class KdumpTools(Tooling):
     service = "kdump-tools.service"
     config_files = (KdumpToolsConf(),)
     program = "kdump-config"
+    known_hosts = OWN_KNOWN_HOSTS  # by the script that saves the dump
 
     def suits(self, distribution: str, like: t.Sequence[str]) -> bool:
         return distribution in ("debian", "ubuntu") or "debian" in like

@@ -13,6 +13,7 @@ a dump its final name, and sees nothing of a makedumpfile that ends early, becau
 """
 
 from ansible_collections.kdump.fleet.plugins.module_utils import capture
+from ansible_collections.kdump.fleet.plugins.module_utils.ssh_client import OWN_KNOWN_HOSTS
 
 UNITS = "/etc/systemd/system"
 CONF = "/etc/default/kdump-tools"
@@ -90,6 +91,9 @@ network="$(setting SSH)$(setting FTP)$(setting NFS)"
 cat > "$run/target" << 'END'
 . {RUN}/own
 ssh() {{
+    if [ -s {OWN_KNOWN_HOSTS} ]; then
+        set -- -o UserKnownHostsFile={OWN_KNOWN_HOSTS} -o GlobalKnownHostsFile=/dev/null "$@"
+    fi
     command ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout={CONNECT_TIMEOUT} \\
         -o ServerAliveInterval={ALIVE_INTERVAL} -o ServerAliveCountMax={ALIVE_COUNT} "$@"
     set -- "$?" "$4"

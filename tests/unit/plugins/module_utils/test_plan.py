@@ -425,6 +425,7 @@ def test_an_ssh_target_needs_a_client_and_a_key(debian: FakeHost) -> None:
         "host": "s",
         "key": KEY,
         "key_type": "auto",
+        "known_hosts": "/etc/kdump-fleet/known_hosts",
         "public_key": "",
         "pinned": [],
         "path": "/var/crash",
@@ -435,7 +436,7 @@ def test_an_ssh_target_with_all_that_it_needs(debian: FakeHost) -> None:
     debian.runner.programs.add("ssh")
     debian.put(KEY, "private")
     debian.put(KEY + ".pub", PUBLIC + " kdump-fleet\n")
-    debian.put("/root/.ssh/known_hosts", f"s {PUBLIC} kdump-fleet\n")
+    debian.put("/etc/kdump-fleet/known_hosts", f"s {PUBLIC} kdump-fleet\n")
     result = planned(debian, **SSH)
     assert "packages" not in result["step_names"] and "key" not in result["step_names"]
     assert (result["ssh"]["public_key"], result["ssh"]["pinned"]) == (PUBLIC, [PUBLIC])

@@ -138,6 +138,7 @@ def test_what_is_observed_of_a_login(debian: FakeHost) -> None:
         "exists": True,
         "public": ED25519,
         "made_here": True,
+        "known_hosts": "/root/.ssh/known_hosts",
         "name": "[s.example]:2222",
         "pinned": [OTHER],
         "error": "",
@@ -244,3 +245,13 @@ def test_check_mode_only_logs_in(debian: FakeHost) -> None:
     )
     with pytest.raises(SshError, match="does not take this host's key"):
         ssh_client.reach(debian, target, KEY, ssh_client.KNOWN_HOSTS, "/var/crash")
+
+
+def test_a_file_of_kdump_s_own_counts_alone(debian: FakeHost) -> None:
+    own, target = ssh_client.OWN_KNOWN_HOSTS, Login("kdump", "s", 2222)
+    assert "UserKnownHostsFile" not in str(ssh_client.command(debian, target, KEY, own, "df"))
+    debian.put(own, f"[s]:2222 {ED25519} kdump-fleet\n")
+    words = ssh_client.command(debian, target, KEY, own, "df")
+    assert f"UserKnownHostsFile={debian.path(own)}" in words
+    assert "GlobalKnownHostsFile=/dev/null" in words
+    assert words[-5:] == ["-p", "2222", "--", "kdump@s", "df"]
