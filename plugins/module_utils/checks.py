@@ -8,6 +8,8 @@
 
 import typing as t
 
+from ansible_collections.kdump.fleet.plugins.module_utils import space
+
 Facts = t.Mapping[str, t.Any]
 
 
@@ -86,14 +88,9 @@ def check_service(facts: Facts) -> t.Iterator[Finding]:
 
 
 def check_space(facts: Facts) -> t.Iterator[Finding]:
-    free = facts["target"]["free"]
-    # A dump of used pages, compressed, is a few percent of RAM to a third of it; the whole RAM is the worst case.
-    if free is not None and free * 4 < facts["memory"]["total"]:
-        yield Finding(
-            "space",
-            "warning",
-            f"{facts['target']['path']} has {mib(free)} free, less than a quarter of RAM ({mib(facts['memory']['total'])})",
-        )
+    short = space.shortage(facts)
+    if short:
+        yield Finding("space", "warning", short)
 
 
 def check_owners(facts: Facts) -> t.Iterator[Finding]:

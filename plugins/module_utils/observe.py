@@ -16,7 +16,9 @@ from ansible_collections.kdump.fleet.plugins.module_utils import (
     deploy,
     packages,
     panic,
+    space,
     ssh_client,
+    target,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.argument import Argument
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import (
@@ -152,6 +154,8 @@ def observe(
     paths: t.Sequence[str] = (),
     tooling_paths: t.Optional[t.Mapping[str, str]] = None,
     ssh: t.Optional[t.Mapping[str, str]] = None,
+    where: t.Optional[t.Mapping[str, t.Any]] = None,
+    measure: bool = False,
 ) -> Facts:
     """Return everything that the plan needs to know of a host.
 
@@ -160,6 +164,8 @@ def observe(
     :param paths: whose presence the plan wants to know.
     :param tooling_paths: in place of dump_path, by the tooling's name.
     :param ssh: location and key of a target that ssh logs in to.
+    :param where: the target of a plan, as in kdump_target.
+    :param measure: have makedumpfile count the pages that a dump would have, which may take seconds.
     """
     arch = os.uname().machine if host.root == "/" else (host.read_word("/arch") or "x86_64")
     kernel = (host.read_word("/proc/sys/kernel/osrelease") or "").strip()
@@ -210,7 +216,9 @@ def observe(
             or tooling.dump_path(facts["tooling"]["settings"])
         )
     facts["target"] = _target(host, path, tooling)
-    dumps = tooling.dumps(host, path) if tooling else []
+    if where and where.get("type") and isinstance(where.get("location"), str):
+        facts["target"]["where"] = target.observe_target(host, where["type"], where["location"])
+    dumps = tooling.dumps(host, path) if tooling and facts["target"]["answers"] else []
     facts["dumps"] = [dict(dump._asdict()) for dump in dumps]
     facts["programs"] = {name: host.runner.which(name) is not None for name in PROGRAMS}
     facts["ssh"] = _ssh(host, tooling, facts["tooling"]["settings"], ssh or {})
@@ -219,6 +227,8 @@ def observe(
     ]
     facts["capture"] = _capture(host, tooling, facts, dumps)
     facts["sizing"] = auto(facts)
+    level = tooling.dump_level(facts["tooling"]["settings"]) if tooling else 31
+    facts["dump_need"] = space.observed(host, ram, facts["reserved"] or 0, level, measure)
     return facts
 
 
@@ -509,22 +519,35 @@ def _service(host: Host, name: str) -> Facts:
 
 def _target(host: Host, path: str, tooling: t.Optional[Tooling]) -> Facts:
     """Return the file system that a dump would go to; of the nearest folder that exists."""
-    existing = path
-    while not host.exists(existing) and existing not in ("/", ""):
-        existing = os.path.dirname(existing)
+    found = target.mounts(host.read("/proc/self/mountinfo") or "")
+    real, mount = target.resolved(host, found, path)
+    reachable = target.answers(host, real, mount)
+    if mount is not None and mount.fstype == "autofs":
+        # Having been asked for, it is mounted now.
+        found = target.mounts(host.read("/proc/self/mountinfo") or "")
+        mount = target.covering(found, real)
     facts: Facts = {
         "path": path,
-        "exists": existing == path,
-        "directory": os.path.isdir(host.path(path)),
+        "answers": reachable,
+        "exists": False,
+        "directory": False,
         "mode": "",
         "owner": None,
         "others": [],
-        "source": "",
-        "mount": "",
-        "fstype": "",
+        "source": mount.source if mount else "",
+        "mount": mount.mount if mount else "",
+        "fstype": mount.fstype if mount else "",
         "size": None,
         "free": None,
+        "derived": target.derived(host, real, found, mount),
+        "where": None,
     }
+    if not facts["answers"]:
+        return facts
+    existing = path
+    while not host.exists(existing) and existing not in ("/", ""):
+        existing = os.path.dirname(existing)
+    facts.update(exists=existing == path, directory=os.path.isdir(host.path(path)))
     try:
         if facts["exists"]:
             status = os.stat(host.path(path))
@@ -532,22 +555,8 @@ def _target(host: Host, path: str, tooling: t.Optional[Tooling]) -> Facts:
         if facts["directory"]:
             names = sorted(os.listdir(host.path(path)))
             facts["others"] = [name for name in names if not (tooling and tooling.owns(name))][:20]
-        space = os.statvfs(host.path(existing))
-        facts.update(size=space.f_blocks * space.f_frsize, free=space.f_bavail * space.f_frsize)
+        left = os.statvfs(host.path(existing))
+        facts.update(size=left.f_blocks * left.f_frsize, free=left.f_bavail * left.f_frsize)
     except OSError:
-        return facts
-    answer = host.ask(
-        [
-            "findmnt",
-            "--noheadings",
-            "--raw",
-            "--output",
-            "SOURCE,TARGET,FSTYPE",
-            "--target",
-            existing,
-        ]
-    )
-    fields = (answer or "").split()
-    if len(fields) == 3:
-        facts.update(source=fields[0], mount=fields[1], fstype=fields[2])
+        pass
     return facts

@@ -13,7 +13,9 @@ from ansible_collections.kdump.fleet.plugins.module_utils import (
     checks,
     configuration,
     panic,
+    space,
     ssh_client,
+    target_rules,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils import wanted as rules
 from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import undecided
@@ -29,7 +31,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.sizing import (
     distro_value,
     kdumptool_values,
 )
-from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import Tooling
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import Place, Tooling
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.registry import NAMES, by_name
 from ansible_collections.kdump.fleet.plugins.module_utils.wanted import (
     Configuration,
@@ -86,7 +88,11 @@ def crashkernel_values(
             if tooling
             else {}
         )
-        return _auto({**facts, "capture": {**facts["capture"], **settled}})
+        capture = {**facts["capture"], **settled}
+        if wanted.target is None and facts["target"]["derived"]["network"]:
+            # A share that the path lies on is mounted over the network, too.
+            capture["network"] = True
+        return _auto({**facts, "capture": capture})
     reasoning = ["as asked for"]
     if text == "distro":
         distribution = facts["distribution"]
@@ -195,6 +201,8 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
     The keys: ``errors`` (nothing may be done while there are any), ``warnings``, ``steps`` (name and reason, in order),
     ``reboot_required``, ``armed``, ``findings``, and what the steps need: ``crashkernel``, ``settings``, ``files``,
     ``sysctls``, ``arguments``, ``packages``, ``service``, ``tooling``, ``path``, ``ssh`` (empty without such a target).
+    ``sysctls``, ``arguments``, ``packages``, ``service``, ``tooling``, ``path``; and ``proof``, what kdump_target is to show
+    of the place for dumps, and whether it is ``due`` on a host that needs nothing else too.
     """
     tooling = by_name(facts["tooling"]["name"] or "")
     if tooling is not None:
@@ -209,7 +217,8 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
         "step_names": [],
         "reboot_required": False,
         "armed": bool(facts["loaded"]),
-        "findings": [dict(finding._asdict()) for finding in checks.findings(facts)],
+        "findings": _findings(facts, wanted),
+        "proof": None,
         "state": wanted.state,
         "crashkernel": [],
         "reasoning": [],
@@ -234,6 +243,11 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
         return result
     tooling = tooling.bound(facts["tooling"]["rules"])
     config = tooling.configure(wanted, facts)
+    settled = _settled(facts, wanted, config)
+    facts = {
+        **facts,
+        "dump_need": space.at_level(facts["dump_need"], tooling.dump_level(settled)),
+    }
     policy = panic.policy(wanted, facts)
     values = crashkernel_values(wanted, facts, config.settings)
     files = {**tooling.own_files(), **config.files}
@@ -247,14 +261,18 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
             *rules.unmet(wanted, facts["paths"]),
             *_target_problems(facts, wanted),
             *_ssh_problems(facts, wanted),
+            *target_rules.problems(facts, wanted),
         ],
         warnings=[
             *config.warnings,
             *rules.warnings(wanted, tooling.name),
+            *target_rules.warnings(facts, wanted),
             *_edited(facts, files),
             *policy.warnings,
             *panic.overridden(facts["sysctl_files"], policy.sysctls),
         ],
+        findings=_findings(facts, wanted),
+        proof=_proof(facts, wanted, tooling.place(wanted, settled), settled, tooling),
         crashkernel=values.values,
         reasoning=values.reasoning,
         too_small=values.too_small,
@@ -280,6 +298,43 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
     if result["errors"] or values.too_small:
         return result
     return _with_steps(result, _steps(facts, wanted, values, config, texts, result))
+
+
+def _findings(facts: Facts, wanted: Wanted) -> t.List[t.Dict[str, t.Any]]:
+    return [
+        dict(finding._asdict())
+        for finding in checks.findings(facts)
+        if finding.check != "space" or wanted.space != "ignore"
+    ]
+
+
+def _settled(facts: Facts, wanted: Wanted, config: Configuration) -> t.Dict[str, str]:
+    """Return the tooling's settings as they are going to be."""
+    kept = {} if wanted.exclusive else facts["tooling"]["settings"]
+    return {key: value for key, value in {**kept, **config.settings}.items() if value is not None}
+
+
+def _proof(
+    facts: Facts,
+    wanted: Wanted,
+    place: t.Optional[Place],
+    settled: t.Mapping[str, str],
+    tooling: Tooling,
+) -> t.Optional[t.Dict[str, t.Any]]:
+    """Return what is to be shown of the place for dumps; None if nothing can be, or if another module does it (ssh)."""
+    if place is None:
+        return None
+    derived = facts["target"]["derived"]
+    return {
+        **place._asdict(),
+        "tooling": tooling.name,
+        "need": facts["dump_need"]["bytes"],
+        "level": tooling.dump_level(settled),
+        "space": wanted.space,
+        # A server may have changed its mind since the last run.
+        "due": wanted.crashkernel != "none"
+        and (place.type in rules.REMOTE or (place.type == "path" and derived["network"])),
+    }
 
 
 def _with_steps(result: t.Dict[str, t.Any], steps: t.Sequence[Step]) -> t.Dict[str, t.Any]:
@@ -443,6 +498,7 @@ def _steps(
         steps.append(
             Step("path", f"{wanted.path} is open to others ({reason}), and dumps hold secrets")
         )
+    before_proof = len(steps)
     changes = _changes(facts, config, texts, result["files"])
     if changes:
         steps.append(Step("conf", "; ".join(changes)))
@@ -459,6 +515,11 @@ def _steps(
         ]
         if reasons:
             steps.append(Step("load", "; ".join(reasons)))
+    if result["proof"] and any(step.name in ("path", "conf", "load") for step in steps):
+        proof = result["proof"]
+        shown = proof["location"] or proof["path"]
+        reason = f"{proof['type']} {shown} has to take a file, as a dump would have to be"
+        steps.insert(before_proof, Step("target", reason))
     steps += _boot_steps(facts, values, "; ".join(chosen.reasoning), result["arguments"])
     if tooling["service"]["enabled"] != "enabled":
         steps.append(Step("service", f"{tooling['service']['name']} is not enabled"))

@@ -19,6 +19,7 @@ FAILURE_ACTIONS = ("reboot", "halt", "poweroff", "shell", "dump_to_rootfs")
 FINAL_ACTIONS = ("reboot", "halt", "poweroff")
 COMPRESSIONS = {"none": "", "zlib": "-c", "lzo": "-l", "snappy": "-p", "zstd": "-z"}
 SSH_KEY_TYPES = ("auto", "ed25519", "ecdsa", "rsa")
+SPACE = ("warn", "refuse", "ignore")  # what a place with less room than a dump may take means
 REBUILDS = ("auto", "always", "never")
 FADUMP = ("off", "on", "nocma")
 # Arguments of the running kernel, beside crashkernel=, that a variable can ask for.
@@ -56,13 +57,14 @@ class Wanted(t.NamedTuple):
     tooling: str = "auto"
     crashkernel: str = "auto"
     # Where dumps go.
-    target: t.Optional[t.Mapping[str, str]] = None  # type and location
+    target: t.Optional[t.Mapping[str, t.Any]] = None  # type and location; force, of a raw one
     path: str = "/var/crash"
     ssh_user: t.Optional[str] = None
     ssh_server: t.Optional[str] = None
     sshkey: t.Optional[str] = None  # path of the private key
     ssh_key_type: str = "auto"  # of one that is made: of SSH_KEY_TYPES
     ssh_host_keys: t.Sequence[str] = ()  # the server's
+    space: str = "warn"  # of SPACE
     dumps_to_keep: t.Optional[int] = None
     # What writes them: one command, or its parts.
     core_collector: t.Optional[str] = None
@@ -137,15 +139,31 @@ class Configuration(t.NamedTuple):
     warnings: t.List[str]
 
 
+# As Ansible reads a boolean that is still a text.
+YES = (True, "true", "True", "yes", "1", "on")
+NO = (False, "false", "False", "no", "0", "off")
+
+
+def forced(wanted: Wanted) -> bool:
+    """Say whether what is on a raw target's device may be written over."""
+    return (wanted.target or {}).get("force") in YES
+
+
 def target_problems(wanted: Wanted) -> t.List[str]:
     """Return what is wrong with kdump_target whatever the tooling."""
     target = wanted.target
     if target is None:
         return []
     kind, location = target.get("type"), target.get("location")
-    unknown = sorted(set(target) - {"type", "location"})
+    unknown = sorted(set(target) - {"type", "location", "force"})
     if unknown:
-        return [f"kdump_target: has no {', '.join(unknown)}; it is type and location"]
+        return [f"kdump_target: has no {', '.join(unknown)}; it is type, location and, for raw, force"]  # fmt: skip
+    if target.get("force") not in (None, *YES, *NO):
+        return [f"kdump_target: force {target.get('force')!r} must be true or false"]
+    if forced(wanted) and kind != "raw":
+        return [
+            f"kdump_target: force is for type raw, whose device is written over as a whole; leave it out for type {kind!r}"
+        ]
     if kind not in TARGETS:
         return [f"kdump_target: type {kind!r} must be one of: {', '.join(TARGETS)}"]
     if kind == "ssh" and not location and wanted.ssh_user and wanted.ssh_server:
@@ -164,6 +182,26 @@ def target_problems(wanted: Wanted) -> t.List[str]:
             f"kdump_target: location {location!r} may hold no blanks, quotes or any of # $ ` and backslash"
         ]
     return []
+
+
+_BY = {"LABEL": "label", "UUID": "uuid", "PARTUUID": "partuuid", "PARTLABEL": "partlabel"}
+UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
+
+
+def device_of(location: str) -> str:
+    """Return the path of a device that may be given by what is on it; a bare UUID is one too."""
+    if UUID.match(location):
+        location = "UUID=" + location
+    name, equals, value = location.partition("=")
+    if not equals or name not in _BY:
+        return location
+    # As udev names its links: letters, digits and these as they are, everything else by its number.
+    escaped = re.sub(
+        r"[^A-Za-z0-9#+.:=@_-]",
+        lambda match: "".join(f"\\x{byte:02x}" for byte in match.group().encode()),
+        value,
+    )
+    return f"/dev/disk/by-{_BY[name]}/{escaped}"
 
 
 def ssh_destination(wanted: Wanted) -> str:
@@ -308,15 +346,7 @@ def needs(wanted: Wanted) -> t.List[Need]:
     target = wanted.target or {}
     location = target.get("location") or ""
     if target.get("type") in ("raw", *FILE_SYSTEMS):
-        for prefix, folder in (
-            ("LABEL=", "label"),
-            ("UUID=", "uuid"),
-            ("PARTUUID=", "partuuid"),
-            ("PARTLABEL=", "partlabel"),
-        ):
-            if location.startswith(prefix):
-                location = f"/dev/disk/by-{folder}/{location[len(prefix) :]}"
-        result.append(Need("kdump_target", location, "device"))
+        result.append(Need("kdump_target", device_of(location), "device"))
     return result
 
 
@@ -357,6 +387,7 @@ def problems(wanted: Wanted) -> t.List[str]:
         ("kdump_force_rebuild", wanted.force_rebuild, REBUILDS),
         ("kdump_ssh_key_type", wanted.ssh_key_type, SSH_KEY_TYPES),
         ("kdump_fadump", wanted.fadump, FADUMP),
+        ("kdump_space", wanted.space, SPACE),
     ):
         if value is not None and value not in allowed:
             found.append(f"{variable}: {value!r} must be one of: {', '.join(allowed)}")

@@ -49,6 +49,17 @@ options:
       key:
         description: The private key; unset, the one that the tooling or a new deployment takes.
         type: str
+  where:
+    description:
+      - A target to look at, as the role's C(kdump_target) has it, C(type) and C(location). Nothing is mounted, and no server is asked.
+    type: dict
+    default: {}
+  measure:
+    description:
+      - Have C(makedumpfile --mem-usage) count what a dump takes, where it runs; it reads the record of every page, and has 20
+        seconds for it. Otherwise there is an estimate from C(/proc/meminfo), which costs nothing.
+    type: bool
+    default: false
 seealso:
   - module: kdump.fleet.kdump_load
 author:
@@ -148,9 +159,21 @@ tooling:
 target:
   description:
     - The file system that a dump would go to. C(path), whether it C(exists), its C(mode), the C(source), C(mount) and
-      C(fstype) of its file system, and C(size) and C(free) in bytes.
+      C(fstype) of its file system, and C(size) and C(free) in bytes. Whether it C(answers), for it may be on a server that is down.
+    - C(derived) is the target that the path stands for. With a disk or a share mounted on C(/var), C(/var/crash) is that
+      (C(source), C(type)), and its C(path) there is C(/crash); also its C(subvolume) of btrfs, whether a C(bind) mount leads
+      there, and whether it is on the C(network), C(read_only) or C(volatile).
+    - C(where) is what there is of O(where). The C(device), its C(size), its C(signature) or partition C(table), C(mounts), its line
+      in C(fstab), C(swap), C(holders), C(partitions), and whether it is C(read_only).
   type: dict
   returned: success
+dump_need:
+  description:
+    - What a dump takes at most, before compression. The C(bytes) at the C(level) that the tooling is set to, the C(basis) of that
+      (V(measured) by makedumpfile, an V(estimate), or all V(ram)), and the bytes of each of the C(kinds) of pages.
+  type: dict
+  returned: success
+  sample: {"bytes": 340787200, "basis": "estimate", "level": 31}
 dumps:
   description:
     - The dumps on this host, oldest first, each with C(folder), C(vmcore), C(dmesg), C(size) in bytes, C(mtime) in seconds
@@ -227,6 +250,8 @@ def main() -> None:
                 "type": "dict",
                 "options": {"location": {"type": "str"}, "key": {"type": "str", "no_log": False}},
             },
+            "where": {"type": "dict", "default": {}},
+            "measure": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -238,6 +263,8 @@ def main() -> None:
         params["paths"],
         params["tooling_paths"],
         params["ssh"],
+        params["where"],
+        params["measure"],
     )
     module.exit_json(changed=False, **facts)
 

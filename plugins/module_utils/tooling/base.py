@@ -47,6 +47,18 @@ class Dump(t.NamedTuple):
     complete: bool  # by its name: no part of it is marked incomplete
 
 
+class Place(t.NamedTuple):
+    """Where a capture would write, as module kdump_target can show that it takes a file."""
+
+    type: str  # of wanted.TARGETS, or path for a folder in the host's own file tree
+    location: str  # '' for a path
+    path: str  # the folder on it
+    options: str = ""  # that the tooling mounts it with
+    create: bool = False  # the folder has to be there, and nobody else makes it
+    port: str = ""
+    user: str = ""
+
+
 class ConfigFile(metaclass=abc.ABCMeta):
     """The grammar and the rules of one file of a tooling's configuration. Pure."""
 
@@ -223,6 +235,19 @@ class Tooling(metaclass=abc.ABCMeta):
         del host
         return []
 
+    def place(self, wanted: Wanted, settings: t.Mapping[str, str]) -> t.Optional[Place]:
+        """Return where the settings send dumps; None for what cannot be shown here, as ssh.
+
+        :param settings: of the tooling, as they are going to be.
+        """
+        del settings
+        return Place("path", "", wanted.path) if wanted.target is None else None
+
+    def credentials(self, host: Host) -> t.Tuple[str, str]:
+        """Return the user and the password that the tooling logs in to a server with; they never leave the host."""
+        del host
+        return "", ""
+
     @abc.abstractmethod
     def owns(self, name: str) -> bool:
         """Say whether a name in the folder for dumps is one that the tooling itself makes."""
@@ -249,6 +274,10 @@ class Tooling(metaclass=abc.ABCMeta):
         """Return the path of the private key that the settings name for an ssh target; '' if they name none."""
         del settings
         return ""
+
+    @abc.abstractmethod
+    def dump_level(self, settings: t.Mapping[str, str]) -> int:
+        """Return the dump level of makedumpfile that the settings come to; 0 (all pages) for another program."""
 
     def leaves_the_host(self, settings: t.Mapping[str, str]) -> bool:
         """Say whether a dump goes over the network."""

@@ -18,6 +18,7 @@ import typing as t
 from ansible_collections.kdump.fleet.plugins.module_utils import capture
 from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import MIB
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
+from ansible_collections.kdump.fleet.plugins.module_utils.space import collector_level
 from ansible_collections.kdump.fleet.plugins.module_utils.ssh_client import OWN_KNOWN_HOSTS
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling import assignments
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
@@ -26,6 +27,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
     Dump,
     Facts,
     Initrd,
+    Place,
     Tooling,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_conf_file import (
@@ -521,6 +523,9 @@ class KdumpTools(Tooling):
     def ssh_key(self, settings: t.Mapping[str, str]) -> str:
         return settings.get("SSH_KEY", "")
 
+    def dump_level(self, settings: t.Mapping[str, str]) -> int:
+        return collector_level(f"makedumpfile {settings.get('MAKEDUMP_ARGS') or '-c -d 31'}", 31)
+
     def leaves_the_host(self, settings: t.Mapping[str, str]) -> bool:
         return any(settings.get(key) for key in NETWORK)
 
@@ -578,6 +583,19 @@ class KdumpTools(Tooling):
                 "installed beside it; replace dracut by initramfs-tools yourself if that suits the host"
             ]
         return []
+
+    def place(self, wanted: Wanted, settings: t.Mapping[str, str]) -> t.Optional[Place]:
+        if settings.get("FTP"):
+            server, _colon, folder = settings["FTP"].partition(":")
+            port, user = settings.get("FTP_PORT", ""), settings.get("FTP_USER", "")
+            return Place("ftp", server, folder or "/", "", False, port, user)
+        if settings.get("SSH"):
+            return None
+        if settings.get("NFS"):
+            # Source: kdump-config, which mounts the share on KDUMP_COREDIR and makes a folder in it.
+            times = f"timeo={settings.get('NFS_TIMEO') or 600},retrans={settings.get('NFS_RETRANS') or 3}"
+            return Place("nfs", settings["NFS"], "/", f"nolock,tcp,soft,{times}")
+        return Place("path", "", wanted.path)
 
     def owns(self, name: str) -> bool:
         return bool(STAMP.search(name)) or name in ("kdump_lock", "kexec_cmd", "lost+found")

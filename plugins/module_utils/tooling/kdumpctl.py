@@ -18,11 +18,13 @@ import typing as t
 
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.runner import CommandError
+from ansible_collections.kdump.fleet.plugins.module_utils.space import collector_level
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
     ConfigFile,
     Dump,
     Facts,
     Initrd,
+    Place,
     Tooling,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_conf_file import (
@@ -344,12 +346,26 @@ class Kdumpctl(Tooling):
     def ssh_key(self, settings: t.Mapping[str, str]) -> str:
         return settings.get("sshkey", "")
 
+    def dump_level(self, settings: t.Mapping[str, str]) -> int:
+        return collector_level(settings.get("core_collector", ""), 31)
+
     def leaves_the_host(self, settings: t.Mapping[str, str]) -> bool:
         return _target_kind(settings) in ("ssh", "nfs", "nfs4")
 
     def need(self, settings: t.Mapping[str, str]) -> t.Dict[str, t.Any]:
         """Return what the settings decide; ``elsewhere`` is the target, if dumps are not in the host's own file tree."""
         return {**super().need(settings), "elsewhere": _elsewhere(settings)}
+
+    def place(self, wanted: Wanted, settings: t.Mapping[str, str]) -> t.Optional[Place]:
+        kind = _target_kind(settings)
+        if kind not in TARGET_KEYS or not settings.get(kind):
+            # dracut's --mount is checked by nobody; see wanted.dracut_args.
+            return Place("path", "", wanted.path) if not kind else None
+        if kind == "ssh":
+            return None
+        # mkdumprd refuses to build while the folder is not there.
+        options = "nolock" if kind == "nfs" else ""
+        return Place(kind, settings[kind], wanted.path, options, kind != "raw")
 
     def owns(self, name: str) -> bool:
         return bool(STAMP.match(name)) or name == "lost+found"

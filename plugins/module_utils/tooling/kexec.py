@@ -19,6 +19,7 @@ import typing as t
 from ansible_collections.kdump.fleet.plugins.module_utils import capture
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.runner import CommandError
+from ansible_collections.kdump.fleet.plugins.module_utils.space import collector_level
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling import assignments, kexec_files
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
     Dump,
@@ -349,6 +350,10 @@ class Kexec(Tooling):
         line = f"{settings.get('COMMANDLINE', '')} {settings.get('COMMANDLINE_APPEND', '')}"
         found = re.findall(r"(?:^|\s)(?:nr[_-]cpus|maxcpus)=([0-9]+)", line)
         return int(found[-1]) if found else 1
+
+    def dump_level(self, settings: t.Mapping[str, str]) -> int:
+        default = kexec_files.DEFAULTS["CORE_COLLECTOR"]
+        return collector_level(settings.get("CORE_COLLECTOR") or default, 31)
 
     def initrd(self, host: Host, kernel: str) -> Initrd:
         """Look at what the capture kernel boots with; the distribution builds it, and here it is only loaded.

@@ -24,6 +24,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
     Dump,
     Facts,
     Initrd,
+    Place,
     Tooling,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.suse_sysconfig import (
@@ -244,6 +245,24 @@ class Suse(Tooling):
             f"'transactional-update pkg install {' '.join(self.packages('', ''))}', reboot, and run this again"
         ]
 
+    def place(self, wanted: Wanted, settings: t.Mapping[str, str]) -> t.Optional[Place]:
+        target = parse_savedir(settings.get("KDUMP_SAVEDIR") or "/var/crash")
+        if target is None or target.protocol == "ssh":
+            return None
+        if target.protocol == "file":
+            return Place("path", "", wanted.path)
+        host, path = target.host, target.path or "/"
+        if target.protocol == "nfs":
+            return Place("nfs", f"{host}:{path}", "/", "nolock")
+        if target.protocol == "cifs":
+            return Place("cifs", f"//{host}{path}", "/", "", False, "", target.user)
+        return Place(target.protocol, host, path, "", False, target.port, target.user)
+
+    def credentials(self, host: Host) -> t.Tuple[str, str]:
+        settings = self.config_files[0].parse(host.read(self.config_files[0].path) or "")
+        target = parse_savedir(settings.get("KDUMP_SAVEDIR", ""))
+        return (target.user, target.password) if target else ("", "")
+
     def owns(self, name: str) -> bool:
         return bool(STAMP.search(name)) or name == "lost+found"
 
@@ -262,6 +281,13 @@ class Suse(Tooling):
     def ssh_key(self, settings: t.Mapping[str, str]) -> str:
         keys = settings.get("KDUMP_SSH_IDENTITY", "").split()
         return os.path.join("/root/.ssh", keys[0]) if keys else ""
+
+    def dump_level(self, settings: t.Mapping[str, str]) -> int:
+        if settings.get("KDUMP_DUMPFORMAT") in ("raw", "none"):
+            return 0
+        level = settings.get("KDUMP_DUMPLEVEL") or "31"
+        # What is out of range is 0 in its capture.
+        return int(level) if re.match(r"[0-9]+\Z", level) and int(level) <= 31 else 0
 
     def leaves_the_host(self, settings: t.Mapping[str, str]) -> bool:
         return _leaves_the_host(settings.get("KDUMP_SAVEDIR", ""))

@@ -764,7 +764,7 @@ SAVED_BY_US = [
 
 @pytest.mark.parametrize("wanted, host, expected", SAVED_BY_US)
 def test_a_dump_that_leaves_the_host_takes_the_script(
-    wanted: t.Dict[str, t.Any], host: t.Dict[str, str], expected: bool
+    wanted: t.Dict[str, t.Any], host: t.Dict[str, t.Any], expected: bool
 ) -> None:
     files = TOOLING.configure(Wanted(**wanted), on_host(**host)).files
     assert ("/etc/kdump-fleet/save-dump" in files) == expected

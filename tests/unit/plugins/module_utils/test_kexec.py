@@ -204,6 +204,7 @@ def test_what_cannot_be_honoured_is_a_problem(variables: t.Dict[str, t.Any], pro
 
 # What the plan itself deals with, or another variable of the tables above goes with.
 ELSEWHERE = {
+    "space",
     *("state", "tooling", "crashkernel", "options", "kdump_tools", "exclusive"),
     *("panic_on", "panic_timeout", "sysrq", "nmi_watchdog"),
     *("pre_hooks", "post_hooks", "message_level", "threads"),
