@@ -1075,6 +1075,7 @@ class Cipher:
     def __init__(self, encrypt: t.Dict[str, t.Any], output: int) -> None:
         import subprocess  # only here: it takes long to load
 
+        self._ended = False
         self.program = str(encrypt["program"])
         argv = cipher_argv(self.program, [str(one) for one in encrypt["recipients"]])
         home = pwd.getpwuid(os.getuid()).pw_dir
@@ -1105,6 +1106,9 @@ class Cipher:
 
         :raises Incomplete: the program failed.
         """
+        if self._ended:
+            return
+        self._ended = True
         _out, said = self._process.communicate()
         if self._process.returncode:
             log(syslog.LOG_ERR, f"{self.program}: {said.decode('utf-8', 'replace')}")
@@ -1309,10 +1313,11 @@ class Upload:
         """Keep what came, and note why it is not whole."""
         if self.closed or self._handle < 0:
             return
-        try:
-            self.flush()
-        except (Incomplete, OSError):
-            pass
+        for last in (self.flush, self._cipher.finish if self._cipher else self.flush):
+            try:
+                last()
+            except (Incomplete, OSError):
+                pass
         try:
             self.stored = os.fstat(self._handle).st_size
             os.fsync(self._handle)
@@ -1383,7 +1388,7 @@ class Input:
             self._start, self._end = 0, len(rest)
         while self.size < least:
             if not self._poll.poll(self._idle):
-                raise Incomplete(f"no byte came for {(self._idle or 0) // 1000} seconds (idle)")
+                raise Incomplete(f"no byte came for {(self._idle or 0) / 1000:g} seconds (idle)")
             count = os.readv(self._handle, [self._memory[self._end :]])
             if not count:
                 return False
@@ -1398,11 +1403,14 @@ def receive(source: Input, upload: Upload) -> None:
     """
     more = True
     while more:
-        more = source.more(BATCH)
-        if source.size:
-            upload.feed(source.view())
-            upload.flush()
-            source.skip(source.size)
+        try:
+            more = source.more(BATCH)
+        finally:
+            # What came before a connection went quiet is kept too.
+            if source.size:
+                upload.feed(source.view())
+                upload.flush()
+                source.skip(source.size)
 
 
 def reply(content: bytes) -> None:
