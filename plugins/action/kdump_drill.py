@@ -25,6 +25,7 @@ ARGUMENT_SPEC = {
         "choices": ["auto", "kdumpctl", "kdump-tools", "suse", "kexec"],
         "default": "auto",
     },
+    "elsewhere": {"type": "bool", "default": False},
 }
 BOOT_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 POLL = 3  # seconds between two looks at a host that is away
@@ -37,6 +38,16 @@ display = Display()
 
 class DrillError(Exception):
     """The drill did not prove a dump; str() says why and what is there."""
+
+
+def _aside(facts: Facts) -> Facts:
+    """Return where on this host a dump is that is not in its file tree, as kdump_dumps takes it; nothing if it is in it."""
+    kind, _blank, location = facts["capture"]["elsewhere"].partition(" ")
+    path = facts["target"]["path"]
+    if not kind or facts["capture"]["network"]:
+        return {}
+    # kdumpctl's service moves a raw dump into the path, where it has no kernel log beside it.
+    return {"path": path} if kind == "raw" else {"path": path, "device": location, "fstype": kind}
 
 
 class ActionModule(ActionBase):
@@ -65,7 +76,9 @@ class ActionModule(ActionBase):
         tooling = {"tooling": arguments["tooling"]}
         before = self._module("kdump_info", tooling)
         self._refuse_unarmed(before)
-        self._refuse_unprovable(before)
+        self._refuse_unprovable(before, arguments["elsewhere"])
+        aside = _aside(before)
+        known = self._known(before, aside)
         token = secrets.token_hex(8)
         if self._task.check_mode:
             return {"changed": True, "msg": "would crash this host and wait for its dump"}
@@ -75,6 +88,48 @@ class ActionModule(ActionBase):
         seconds = self._wait_for_boot(before["boot_id"], start, arguments["timeout"])
         self._say(f"back online after {seconds} s; looking for the dump")
         after = self._module("kdump_info", tooling)
+        result = {
+            "changed": True,
+            "kernel": before["kernel"]["release"],
+            "reserved": before["reserved"],
+            "mark": mark,
+            "token": token,
+            "seconds": seconds,
+            "boot_id": after["boot_id"],
+            "armed": True,
+        }
+        if arguments["elsewhere"] or aside:
+            # What kdumpctl finds on a raw device it puts into a folder before it arms the host.
+            self._wait_until_armed(after, tooling, start + arguments["timeout"])
+            place = aside or {"path": after["target"]["path"]}
+            folders = [dump["folder"] for dump in known]
+            found = self._module("kdump_dumps", {**place, "known": folders, "contains": mark})
+            if arguments["elsewhere"]:
+                return {**result, "kept": found["proof"], "reason": found["reason"]}
+            if not found["proof"]:
+                raise DrillError(
+                    f"the host is back, but {before['capture']['elsewhere']} has no dump of this crash: {found['reason']}. "
+                    "Look at the host's console."
+                )
+            return {**result, **found["proof"]}
+        proof = self._proof(before, after, mark)
+        self._wait_until_armed(after, tooling, start + arguments["timeout"])
+        return {**result, **proof}
+
+    def _known(self, before: Facts, aside: Facts) -> list[Facts]:
+        """Return the dumps from before the crash."""
+        try:
+            found: list[Facts] = (
+                self._module("kdump_dumps", aside)["dumps"] if aside else before["dumps"]
+            )
+        except DrillError as exc:
+            raise DrillError(
+                f"{before['tooling']['config_path']} sends dumps to {before['capture']['elsewhere']}, where they cannot be "
+                f"looked for: {exc}. Nothing was done."
+            ) from exc
+        return found
+
+    def _proof(self, before: Facts, after: Facts, mark: str) -> Facts:
         dump = self._new_dump(before, after)
         core = self._module(
             "vmcore_info", {"path": dump["vmcore"], "dmesg": dump["dmesg"], "contains": mark}
@@ -85,20 +140,12 @@ class ActionModule(ActionBase):
             raise DrillError(
                 f"{dump['vmcore']} is not of this crash: its kernel log {dump['dmesg']} has no {mark!r}"
             )
-        self._wait_until_armed(after, tooling, start + arguments["timeout"])
         return {
-            "changed": True,
             "path": dump["vmcore"],
             "dmesg": dump["dmesg"],
             "size": core["size"],
             "panic": core["panic"],
             "header": core["header"],
-            "kernel": before["kernel"]["release"],
-            "reserved": before["reserved"],
-            "token": token,
-            "seconds": seconds,
-            "boot_id": after["boot_id"],
-            "armed": True,
         }
 
     def _refuse_unarmed(self, facts: Facts) -> None:
@@ -111,18 +158,21 @@ class ActionModule(ActionBase):
             "Run the role kdump on it first. Nothing was done."
         )
 
-    def _refuse_unprovable(self, facts: Facts) -> None:
-        """Refuse what is known to leave no proof before the host is crashed for nothing."""
+    def _refuse_unprovable(self, facts: Facts, elsewhere: bool) -> None:
+        """Refuse what is known to leave no proof before the host is crashed for nothing.
+
+        :param elsewhere: somebody else looks for the dump.
+        """
         settings = facts["tooling"]["settings"]
-        if facts["capture"]["network"]:
+        if facts["capture"]["network"] and not elsewhere:
             raise DrillError(
-                f"{facts['tooling']['config_path']} sends dumps to another machine, where this version of the drill "
-                "cannot look. Nothing was done."
+                f"{facts['tooling']['config_path']} sends dumps to another machine, and nobody has said where they can be "
+                "looked for: set kdump_drill_server to the inventory's name of that server. Nothing was done."
             )
-        if facts["capture"]["elsewhere"]:
+        if elsewhere and not facts["capture"]["network"]:
             raise DrillError(
-                f"{facts['tooling']['config_path']} sends dumps to {facts['capture']['elsewhere']}, which is not in this "
-                "host's file tree, so this version of the drill cannot find them. Nothing was done."
+                f"{facts['tooling']['config_path']} keeps dumps on this host, so none would come to the server; leave "
+                "kdump_drill_server out. Nothing was done."
             )
         if settings.get("KDUMP_DUMP_DMESG") == "0":
             raise DrillError(

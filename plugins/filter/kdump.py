@@ -12,7 +12,12 @@ from collections.abc import Mapping, Sequence
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.kdump.fleet.plugins.module_utils import crashkernel_fleet, plan
+from ansible_collections.kdump.fleet.plugins.module_utils import (
+    arrived,
+    crashkernel_fleet,
+    plan,
+    ssh_client,
+)
 from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import (
     U64,
     CrashkernelError,
@@ -145,6 +150,19 @@ def kdump_logins(logins: t.Any) -> list[dict[str, t.Any]]:
     ]
 
 
+def kdump_arrival(target: t.Any, host: t.Any, inventory: t.Any, **given: t.Any) -> dict[str, t.Any]:
+    """Return where a dump that leaves a host can be looked for; see the filter's documentation."""
+    if not isinstance(target, Mapping):
+        raise AnsibleFilterError(
+            f"kdump.fleet.kdump_arrival needs kdump_target, a dictionary, not {type(target).__name__}"
+        )
+    _strings("kdump_arrival", host=host, **given)
+    try:
+        return arrived.arrival(target, host, list(inventory), **given)
+    except ssh_client.SshError as exc:
+        raise AnsibleFilterError(f"kdump.fleet.kdump_arrival: {exc}") from exc
+
+
 def _wanted(name: str, given: t.Any) -> Wanted:
     """Return the wanted state with the types that it had before it was templated.
 
@@ -220,6 +238,7 @@ class FilterModule:
             "crashkernel_for_fleet": crashkernel_for_fleet,
             "crashkernel_lint": crashkernel_lint,
             "crashkernel_parse": crashkernel_parse,
+            "kdump_arrival": kdump_arrival,
             "kdump_conf_problems": kdump_conf_problems,
             "kdump_logins": kdump_logins,
             "kdump_needs": kdump_needs,

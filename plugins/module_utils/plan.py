@@ -46,7 +46,11 @@ STICKY = 0o1000
 # Set by the role itself or by playbooks of this collection.
 OTHER_NAMES = (
     "kdump_reboot_required",
+    "kdump_drill_accept_local",
+    "kdump_drill_account",
     "kdump_drill_confirm",
+    "kdump_drill_path",
+    "kdump_drill_server",
     "kdump_drill_timeout",
     "kdump_hosts",
     "kdump_serial",

@@ -44,7 +44,15 @@ options:
     type: str
     choices: [auto, kdumpctl, kdump-tools, suse, kexec]
     default: auto
+  elsewhere:
+    description:
+      - The dump goes to another machine, where the caller looks for it afterwards, with M(kdump.fleet.kdump_dumps) and RV(mark). This
+        module then says what the host itself has kept of the crash, and does not fail if that is nothing.
+      - C(playbooks/drill.yml) does both.
+    type: bool
+    default: false
 seealso:
+  - module: kdump.fleet.kdump_dumps
   - module: kdump.fleet.kdump_info
   - module: kdump.fleet.vmcore_info
 author:
@@ -62,27 +70,27 @@ RETURN = r"""
 path:
   description: The new dump.
   type: str
-  returned: success
+  returned: without O(elsewhere)
   sample: /var/crash/202611210558/dump.202611210558
 dmesg:
   description: The kernel log beside it.
   type: str
-  returned: success
+  returned: without O(elsewhere)
   sample: /var/crash/202611210558/dmesg.202611210558
 size:
   description: The dump's bytes.
   type: int
-  returned: success
+  returned: without O(elsewhere)
   sample: 27600048
 panic:
   description: The line of the kernel log that names the panic.
   type: str
-  returned: success
+  returned: without O(elsewhere)
   sample: "Kernel panic - not syncing: sysrq triggered crash"
 header:
   description: What the dump's headers tell, as M(kdump.fleet.vmcore_info) returns it.
   type: dict
-  returned: success
+  returned: without O(elsewhere)
 kernel:
   description: The kernel that was crashed.
   type: str
@@ -98,8 +106,23 @@ seconds:
   type: int
   returned: success
   sample: 81
+kept:
+  description:
+    - The dump of this crash that the host itself has, with RV(path), RV(dmesg), RV(size), RV(header) and RV(panic) in it; V(none) if
+      it has none.
+  type: dict
+  returned: with O(elsewhere)
+reason:
+  description: Why there is no RV(kept).
+  type: str
+  returned: with O(elsewhere)
+mark:
+  description: The line in the kernel log that the dump can be told by.
+  type: str
+  returned: success
+  sample: "kdump.fleet: crash drill 9f86d081884c7d65"
 token:
-  description: The mark in the kernel log.
+  description: The end of RV(mark).
   type: str
   returned: success
   sample: 9f86d081884c7d65

@@ -80,7 +80,8 @@ def test_what_is_refused_changes_nothing(light: LightHost) -> None:
 def test_eight_at_once_lose_nothing(light: LightHost) -> None:
     """Eight processes add 20 hosts each one by one, to a file that has hosts already."""
     light.module(
-        "kdump_authorized_keys", {"account": "nobody", "hosts": [{"name": "first", "keys": [key(0)]}]}
+        "kdump_authorized_keys",
+        {"account": "nobody", "hosts": [{"name": "first", "keys": [key(0)]}]},
     )
     light.write("/tmp/many.py", MANY)
 

@@ -263,7 +263,15 @@ def test_a_drill_that_could_prove_nothing_is_refused(
 def test_a_drill_whose_dump_it_could_not_find_is_refused(light: LightHost) -> None:
     light.write("/etc/kdump.conf", "path /dumps\next4 /dev/vdb1\n")
     refused = light.module("kdump_drill", {"confirm": True, "tooling": "kdumpctl"})
-    assert refused["failed"] and "sends dumps to ext4 /dev/vdb1" in refused["msg"]
+    assert (
+        refused["failed"] and "sends dumps to ext4 /dev/vdb1, where they cannot" in refused["msg"]
+    )
+    assert "Nothing was done" in refused["msg"]
+
+
+def test_a_drill_of_a_dump_that_stays_does_not_look_for_it_on_a_server(light: LightHost) -> None:
+    refused = light.module("kdump_drill", {"confirm": True, "elsewhere": True})
+    assert refused["failed"] and "keeps dumps on this host" in refused["msg"]
     assert "Nothing was done" in refused["msg"]
 
 
