@@ -14,16 +14,22 @@ from pathlib import Path
 def main() -> None:
     lab = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "lab.json"
     # Before "create" and after "destroy" there are none.
-    machines = json.loads(lab.read_text()) if lab.exists() else {}
+    known = json.loads(lab.read_text()) if lab.exists() else {}
+    machines = {name: machine["vars"] for name, machine in known.items()}
     hostvars = {
         "localhost": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     }
     hostvars.update(machines)
-    inventory = {
+    groups = {"molecule", *(group for machine in known.values() for group in machine["groups"])}
+    inventory: dict[str, object] = {
         "_meta": {"hostvars": hostvars},
-        "all": {"hosts": ["localhost"], "children": ["molecule"]},
-        "molecule": {"hosts": sorted(machines)},
+        "all": {"hosts": ["localhost"], "children": sorted(groups)},
     }
+    for group in groups:
+        members = [
+            name for name, machine in known.items() if group in ("molecule", *machine["groups"])
+        ]
+        inventory[group] = {"hosts": sorted(members)}
     print(json.dumps(inventory))
 
 

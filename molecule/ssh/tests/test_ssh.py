@@ -1,0 +1,103 @@
+# Copyright (c) 2026 The kdump.fleet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A dump that went to a server by ssh, and one that stayed on the host because the server was not there."""
+
+import json
+import typing as t
+
+import pytest
+import testinfra
+
+BASE = "/srv/kdump/kdump"
+
+
+@pytest.fixture(scope="module")
+def machines(request: pytest.FixtureRequest) -> dict[str, t.Any]:
+    """Return both machines; the scenario's verifier knows them by the inventory."""
+    inventory = request.config.getoption("--ansible-inventory")
+    return {
+        name: testinfra.get_host(f"ansible://ssh-{name}", ansible_inventory=inventory)
+        for name in ("server", "client")
+    }
+
+
+@pytest.fixture(scope="module")
+def server(machines: dict[str, t.Any]) -> t.Any:
+    return machines["server"]
+
+
+@pytest.fixture(scope="module")
+def client(machines: dict[str, t.Any]) -> t.Any:
+    return machines["client"]
+
+
+def drill(client: t.Any, name: str) -> dict[str, t.Any]:
+    return json.loads(client.file(f"/root/{name}.json").content_string)  # type: ignore[no-any-return]
+
+
+def log_of(host: t.Any, path: str) -> str:
+    """Return the kernel log out of a dump, as makedumpfile reads it: the independent witness."""
+    read = host.run("rm -f /root/log; makedumpfile --dump-dmesg %s /root/log", path)
+    assert read.rc == 0, read.stderr
+    return host.file("/root/log").content_string  # type: ignore[no-any-return]
+
+
+def test_the_dump_is_complete_on_the_server(server: t.Any, client: t.Any) -> None:
+    proof = drill(client, "drill")
+    assert proof["arrived"]
+    assert proof["path"].startswith(f"{BASE}/ssh-client/")
+    assert proof["mark"] in log_of(server, proof["path"])
+
+
+def test_the_log_is_beside_it(server: t.Any, client: t.Any) -> None:
+    proof = drill(client, "drill")
+    assert proof["mark"] in server.file(proof["dmesg"]).content_string
+
+
+def test_nobody_else_can_read_it(server: t.Any, client: t.Any) -> None:
+    dump = server.file(drill(client, "drill")["path"])
+    assert (dump.user, dump.group, dump.mode) == ("kdump", "kdump", 0o600)
+    assert server.file(dump.path.rsplit("/", 1)[0]).mode == 0o700
+    assert server.file(f"{BASE}/ssh-client").mode == 0o700
+
+
+def test_the_host_kept_no_copy(client: t.Any) -> None:
+    assert drill(client, "drill")["kept"] is None
+
+
+def test_without_the_server_the_dump_is_complete_on_the_host(client: t.Any) -> None:
+    proof = drill(client, "drill-local")
+    assert not proof["arrived"]
+    assert proof["path"].startswith("/var/crash/2")
+    assert client.run("makedumpfile -R /root/vmcore < %s", proof["path"]).rc == 0
+    assert proof["mark"] in log_of(client, "/root/vmcore")
+    dump = client.file(proof["path"])
+    assert (dump.user, dump.mode) == ("root", 0o600)
+    assert client.file(proof["path"].rsplit("/", 1)[0]).mode == 0o700
+
+
+def test_the_server_has_nothing_of_that_crash(server: t.Any, client: t.Any) -> None:
+    mark = drill(client, "drill-local")["mark"]
+    assert server.run("grep -rlF %s %s", mark, BASE).stdout == ""
+
+
+def test_nothing_incomplete_is_left(server: t.Any, client: t.Any) -> None:
+    for host, folder in ((server, BASE), (client, "/var/crash")):
+        assert host.run("find %s -name '*-incomplete*'", folder).stdout == ""
+
+
+def test_the_account_has_no_shell(server: t.Any) -> None:
+    assert server.user("kdump").shell == "/usr/local/libexec/kdump-fleet/kdump-receive"
+
+
+def test_the_client_may_not_run_anything_there(client: t.Any) -> None:
+    key = client.run("sed -n 's/^SSH_KEY=//p' /etc/default/kdump-tools").stdout.strip().strip('"')
+    said = client.run("ssh -o BatchMode=yes -i %s kdump@10.77.0.10 id", key)
+    assert said.rc != 0
+    assert "uid=" not in said.stdout
+
+
+def test_the_client_is_armed_again(client: t.Any) -> None:
+    assert client.file("/sys/kernel/kexec_crash_loaded").content_string.strip() == "1"
