@@ -225,8 +225,13 @@ else
     ${{action:-reboot -f}}
 fi
 """
+# Without systemd-resolved a host whose resolv.conf names its stub could reach no server by name. 1.10 and later want it too.
 SAVE_DROPIN_TEXT = f"""\
 # Managed by Ansible (kdump.fleet): local changes are lost at its next run.
+[Unit]
+Wants=network-online.target systemd-resolved.service
+After=network-online.target systemd-resolved.service
+
 [Service]
 ExecStart=
 ExecStart=/bin/sh {SAVE}
