@@ -40,6 +40,8 @@ PUBLIC_KEY = re.compile(
 TIMEOUT = 60  # seconds
 CONNECT_TIMEOUT = 20  # seconds
 PROOF = "kdump-fleet-proof"
+# A server that is not kdump_server's gives these words to a shell.
+PLAIN_PATH = re.compile(r"/[A-Za-z0-9_@%+=:,./-]*\Z")
 
 
 class SshError(Exception):
@@ -298,6 +300,8 @@ def prove(host: Host, target: Login, key: str, known_hosts: str, path: str) -> N
     :raises SshError: it did not work, with the cause and the way out.
     """
 
+    _check_path(path)
+
     def say(words: str, data: bytes = b"") -> str:
         argv = command(host, target, key, known_hosts, words)
         try:
@@ -321,11 +325,20 @@ def prove(host: Host, target: Login, key: str, known_hosts: str, path: str) -> N
     say(f"rmdir {folder}")
 
 
+def _check_path(path: str) -> None:
+    """:raises SshError: a shell would make something else of it."""
+    if not PLAIN_PATH.match(path):
+        raise SshError(
+            f"path: {path!r} must be absolute, of letters, digits and _ @ % + = : , . / - alone"
+        )
+
+
 def reach(host: Host, target: Login, key: str, known_hosts: str, path: str) -> None:
     """See that the server lets the host in, and write nothing there.
 
     :raises SshError: it does not.
     """
+    _check_path(path)
     words = f"df --output=avail {path}"
     argv = command(host, target, key, known_hosts, words)
     try:

@@ -255,3 +255,13 @@ def test_a_file_of_kdump_s_own_counts_alone(debian: FakeHost) -> None:
     assert f"UserKnownHostsFile={debian.path(own)}" in words
     assert "GlobalKnownHostsFile=/dev/null" in words
     assert words[-5:] == ["-p", "2222", "--", "kdump@s", "df"]
+
+
+@pytest.mark.parametrize(
+    "path", ["var/crash", "/var/crash; reboot", "/var/$HOME", "/var/crash\nid", "/a'b", ""]
+)
+def test_a_path_that_a_shell_would_read_is_refused(debian: FakeHost, path: str) -> None:
+    for action in (ssh_client.prove, ssh_client.reach):
+        with pytest.raises(SshError, match="path: .* must be absolute"):
+            action(debian, Login("kdump", "s", None), KEY, ssh_client.KNOWN_HOSTS, path)
+    assert debian.runner.started == []
