@@ -13,7 +13,6 @@ import re
 import typing as t
 
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
-    SECRET,
     ConfigFile,
     Tooling,
 )
@@ -46,20 +45,12 @@ def edited(
     for file in tooling.config_files:
         own = {key: value for key, value in settings.items() if tooling.file_of(key) is file}
         text = before.get(file.path, "")
-        start = _secrets_alone(file, text) if exclusive else text
+        # The plan has the same lines, with their secrets hidden.
+        start = HEADER + file.alone(text, own) if exclusive else text
         result = file.render(start, own, release)
         _check(file, text, result, own, release)
         after[file.path] = result
     return after
-
-
-def _secrets_alone(file: ConfigFile, text: str) -> str:
-    """Return the header and the lines that facts do not show: the plan knows that they are there, and no more."""
-    shown = file.redact(text).split("\n")
-    kept = [
-        line for line, without in zip(text.split("\n"), shown) if SECRET in line or without != line
-    ]
-    return HEADER + "".join(line + "\n" for line in kept)
 
 
 def _check(
@@ -80,7 +71,8 @@ def _check(
     if reason:
         raise SettingsError(f"{file.path}: {reason}; repair it by hand, or set kdump_exclusive")
     read = file.parse(after)
-    differing = sorted(key for key, value in settings.items() if read.get(key) != value)
+    unsure = file.unsure(after, settings)
+    differing = sorted(key for key, value in settings.items() if read.get(key) != value or key in unsure)  # fmt: skip
     if differing:
         raise SettingsError(
             f"{file.path} would be read differently than it is meant ({', '.join(differing)}); repair it by hand, "
@@ -90,7 +82,10 @@ def _check(
 
 def problems(file: ConfigFile, text: str, release: t.Optional[str] = None) -> t.Set[str]:
     """Return what is wrong with a text, without the numbers of lines."""
-    return {re.sub(r"^line \d+: ", "", problem) for problem in file.problems(text, release)}
+    return {
+        re.sub(r"\Aline \d+: | \(first in line \d+\)", "", problem)
+        for problem in file.problems(text, release)
+    }
 
 
 def shown_texts(tooling: Tooling, texts: Texts) -> t.Dict[str, str]:

@@ -14,26 +14,24 @@ file. A shell's blanks are the space and the tab alone, unlike Python's.
 import re
 import typing as t
 
-from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import ConfigFile
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling import shell_reader
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
+    REDACTED,
+    SECRET,
+    ConfigFile,
+    open_quote,
+)
 
 BLANKS = "has blanks around '=', which a shell takes for a command"
 SPOILT = "a shell may not get to the lines behind it"
+STOPS = "has an expansion that fails, or may"
+INSIDE = "is a part of a longer command, so that it may not count"
 
 _HEAD = re.compile(r"([ \t]*(?:export[ \t]+)?)([A-Za-z_][A-Za-z0-9_]*)([ \t]*)(\+?=)")
-_ASSIGNED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
 _QUOTED = re.compile(r"'[^']*'|\"((?:\\.|[^\"\\])*)\"|\\.", re.S)
 _CLOSED = re.compile(r"\$?\([^()`]*\)|\$?\{[^{}`]*\}|`[^`]*`", re.S)
-# Commands and keywords after which a shell may skip, end or read otherwise what comes next.
-_STEERING = frozenset(
-    (
-        *("!", ".", "[[", "alias", "break", "case", "continue", "declare", "do", "done", "elif", "else"),
-        *("esac", "eval", "exec", "exit", "export", "fi", "for", "function", "if", "local", "readonly"),
-        *("return", "select", "set", "shift", "shopt", "source", "then", "time", "trap", "typeset"),
-        *("unset", "until", "while", "{", "}"),
-    )
-)  # fmt: skip
-# With one of these, what a shell makes of a line takes a shell to tell.
-_WILD = re.compile(r"['\"\\$`<>()&|\n]")
+# How often a file is read again without a line that is good for itself.
+_ATTEMPTS = 20
 
 
 class Line(t.NamedTuple):
@@ -49,6 +47,14 @@ class Line(t.NamedTuple):
     prefix: str  # what stands before the key
     comment: str  # what stands behind the value
     spoils: bool  # a shell may not get to the lines behind it
+    inside: bool = (
+        False  # of a command over several lines: it sets nothing for sure, and so has no key
+    )
+
+    @property
+    def good(self) -> bool:
+        """Say whether the line sets its key to its value, or would once it is mended."""
+        return bool(self.key) and (not self.reason or bool(self.mended))
 
 
 class _Value:
@@ -114,8 +120,27 @@ class _Value:
         self._word = None
 
 
-def lines(text: str) -> t.List[Line]:
-    """Return the lines of a file, blank ones and comments too."""
+def lines(text: str, bash: bool = True) -> t.List[Line]:
+    """Return the lines of a file, blank ones and comments too.
+
+    :param bash: see parse().
+    """
+    return _read(text, bash)[0]
+
+
+def _read(text: str, bash: bool) -> t.Tuple[t.List[Line], t.Dict[str, int]]:
+    """Return the lines, and the last one that sets or unsets a name in a way that may or may not count."""
+    apart = _apart(text)
+    reading = _reading(apart, bash)
+    found = [_judged(line, reading) for line in apart]
+    sure = {(line.number, line.key) for line in found if line.good}
+    return found, {
+        name: number for number, name in sorted(reading.sets) if (number, name) not in sure
+    }
+
+
+def _apart(text: str) -> t.List[Line]:
+    """Return the lines of a file, each by itself."""
     physical = text.split("\n")
     if physical[-1] == "":
         physical.pop()
@@ -154,7 +179,7 @@ def _line(number: int, text: str) -> Line:
     if head is None:
         plain = not text.strip(" \t") or text.lstrip(" \t").startswith("#")
         reason = "" if plain else 'is no KEY="value" line'
-        return _judged(Line(number, text, "", "", False, reason, "", "", "", False))
+        return Line(number, text, "", "", False, reason, "", "", "", False)
     prefix, key, gap, operator = head.groups()
     raw = text[head.end() :]
     found = _Value()
@@ -177,31 +202,47 @@ def _line(number: int, text: str) -> Line:
             mended = _assigned(prefix, key, value, found.comment)
     elif len(found.words) > 1:
         reason = f'has a value with blanks outside of quotes; write {key}="..."'
-    return _judged(
-        Line(
-            *(number, text, key, value, operator == "+=", reason, mended),
-            *(prefix, found.comment, "never closed" in reason),
-        )
+    spoils = "never closed" in reason
+    if spoils:
+        reason = f"{reason}, and {SPOILT}"
+    return Line(
+        *(number, text, key, value, operator == "+=", reason, mended),
+        *(prefix, found.comment, spoils),
     )
 
 
-def _judged(line: Line) -> Line:
-    """Return a line with what it does to the ones behind it, where it is no good one."""
-    if not line.reason or line.mended or not (line.spoils or _steers(line.text)):
+def _reading(found: t.Sequence[Line], bash: bool) -> shell_reader.Reading:
+    """Return what a shell makes of all lines together."""
+    # One that has a plain meaning is read with that: it is mended before anything depends on it.
+    texts = [line.text for line in found]
+    for index, line in enumerate(found):
+        if line.mended:
+            texts[index] = line.mended + "\n" * (line.text.count("\n") - line.mended.count("\n"))
+    for _attempt in range(_ATTEMPTS):
+        reading = shell_reader.read("".join(text + "\n" for text in texts), bash)
+        if not reading.stop:
+            break
+        # What waits for more at the end stops at no line.
+        at = max(index for index, line in enumerate(found) if line.number <= reading.stop)
+        reading = reading._replace(stop=found[at].number)
+        if reading.sure or not found[at].good:
+            break
+        # What it has is more than is read there, but it is closed, and so it is no more than a value.
+        texts[at] = "\n" * texts[at].count("\n")
+    return reading
+
+
+def _judged(line: Line, reading: shell_reader.Reading) -> Line:
+    """Return a line with what it is among the others."""
+    span = (line.number, line.number + line.text.count("\n"))
+    for first, end in reading.blocks:
+        own = first == line.number and (line.spoils or end == span[1])
+        if first <= line.number <= end and not own:
+            reason = "" if not line.key and not line.reason else line.reason or INSIDE
+            return Line(line.number, line.text, "", "", False, reason, "", "", "", span[1] > end, True)  # fmt: skip
+    if line.spoils or line.number != reading.stop:
         return line
-    return line._replace(reason=f"{line.reason}, and {SPOILT}", spoils=True)
-
-
-def _steers(text: str) -> bool:
-    """Say whether a line that a shell runs may do more than to fail."""
-    commands = text.split(";")
-    for command in commands:
-        words = command.split()
-        while words and _ASSIGNED.match(words[0]):
-            words.pop(0)
-        if _WILD.search(command) or (words and words[0] in _STEERING):
-            return True
-    return any(not command.strip() for command in commands[:-1])
+    return line._replace(reason=f"{line.reason or STOPS}, and {SPOILT}", spoils=True)
 
 
 def _open_substitution(raw: str) -> bool:
@@ -233,7 +274,7 @@ def parse(text: str, bash: bool = True) -> t.Dict[str, str]:
     :param bash: it reads the file; any other shell takes KEY+=value for a command.
     """
     settings: t.Dict[str, str] = {}
-    for line in lines(text):
+    for line in lines(text, bash):
         if line.key and (bash or not line.adds):
             settings[line.key] = (settings.get(line.key, "") if line.adds else "") + line.value
     return settings
@@ -244,11 +285,11 @@ def spoils(text: str, bash: bool = True) -> str:
 
     :param bash: see parse().
     """
-    for line in lines(text):
-        if line.spoils:
-            return f"line {line.number}: {line.key or 'it'} {line.reason}"
+    for line in lines(text, bash):
         if line.adds and not bash and line.prefix.strip():
             return f"line {line.number}: {line.key} is added to behind 'export', at which sh ends"
+        if line.spoils:
+            return f"line {line.number}: {line.key or 'it'} {line.reason}"
     return ""
 
 
@@ -257,6 +298,7 @@ def render(
     settings: t.Mapping[str, t.Optional[str]],
     commented: bool = True,
     bash: bool = True,
+    hiding: t.Callable[[Line], t.Optional[str]] = lambda line: None,
 ) -> str:
     """Return the text with these settings; None takes one out.
 
@@ -265,34 +307,67 @@ def render(
 
     :param commented: put a new setting below the comment that shows it (``#KEY=``), if there is one.
     :param bash: see parse().
+    :param hiding: returns of a line with a secret what becomes of it, None of any other; none of them goes, so that nothing
+        depends on what the secret is.
     """
     before = parse(text, bash)
-    result = lines(text)
-    keys = list(dict.fromkeys(line.key for line in result if line.key))
-    for key in keys:
+    result, unsure = _read(text, bash)
+    behind = {
+        line.key: line.number for line in result if line.key
+    }  # the place of each that is there
+    for key in list(behind):
+        if settings.get(key) is not None and behind[key] < _last(unsure, key):
+            # What comes behind it may set something else.
+            result = [line for line in result if line.key != key]
+            del behind[key]
+            continue
         value = settings[key] if key in settings else before.get(key, "")
-        result = _with_setting(result, key, value, key in settings)
+        result = _with_setting(result, key, value, key in settings, hiding)
     for key, value in settings.items():
-        if key not in keys and value is not None:
+        if key not in behind and value is not None:
             place = len(result)
             for index, line in enumerate(result):
-                if commented and re.match(rf"[ \t]*#[ \t]*{re.escape(key)}[ \t]*=", line.text):
+                shows = re.match(rf"[ \t]*#[ \t]*{re.escape(key)}[ \t]*=", line.text)
+                if commented and shows and not line.inside and line.number > _last(unsure, key):
                     place = index + 1
-            result.insert(place, _line(0, assignment(key, value)))
+            result.insert(place, _line(10**9, assignment(key, value)))
     return "".join(line.text + "\n" for line in result)
 
 
+def _last(unsure: t.Mapping[str, int], key: str) -> int:
+    return max(unsure.get(key, 0), unsure.get(shell_reader.ANY, 0))
+
+
+def unsure(text: str, settings: t.Mapping[str, t.Optional[str]], bash: bool = True) -> t.List[str]:
+    """Return which of the settings, as the text has them, may be another when a shell is through with it."""
+    found, others = _read(text, bash)
+    behind = {line.key: line.number for line in found if line.key}
+    return [
+        key
+        for key, value in settings.items()
+        # What is read from another file is its owner's, unless it undoes what is set here.
+        if (_last(others, key) if value is not None else others.get(key, 0)) > behind.get(key, 0)
+    ]
+
+
 def _with_setting(
-    found: t.Sequence[Line], key: str, value: t.Optional[str], wanted: bool
+    found: t.Sequence[Line],
+    key: str,
+    value: t.Optional[str],
+    wanted: bool,
+    hiding: t.Callable[[Line], t.Optional[str]],
 ) -> t.List[Line]:
     """Return the lines with one for a key that is there; none for None.
 
     :param wanted: it is to be set; otherwise it is only mended.
+    :param hiding: see render().
     """
     own = [line for line in found if line.key == key]
     last = own[-1]
     if value is None:
         return [line for line in found if line.key != key]
+    if not wanted and any(hiding(line) is not None for line in own):
+        return [_line(line.number, hiding(line) or line.text) if line in own else line for line in found]  # fmt: skip
     if not wanted and any(line.adds or "$" in line.value or "`" in line.value for line in own):
         # They build upon each other.
         return list(found)
@@ -313,6 +388,42 @@ def line_problems(text: str) -> t.List[t.Tuple[int, str, str, str]]:
     return [(line.number, line.key, line.value, line.reason) for line in lines(text) if line.reason]
 
 
+def with_value(line: Line, value: str, comment: str) -> str:
+    """Return the text of a good line with another value and another comment, on as many lines.
+
+    :param value: no longer than the one that is there, in lines.
+    """
+    head = _HEAD.match(line.text)
+    if head is None or value == line.value:
+        return line.text[: len(line.text) - len(line.comment)] + comment
+    raw = line.text[head.end() :]
+    start = raw.lstrip(" \t")
+    quote = '"' if value == SECRET else start[:1]
+    body = _quoted(value, quote)
+    more = line.text.count("\n") - body.count("\n")
+    blank = " " if comment.startswith("#") else ""
+    return head.group() + raw[: len(raw) - len(start)] + "\\\n" * more + body + blank + comment
+
+
+def _quoted(value: str, quote: str) -> str:
+    """Return a value as parse() reads it, in this quote if it can be."""
+    if quote not in ("'", '"') and re.match(r"[A-Za-z0-9_@%+=:,./*-]*\Z", value):
+        return value
+    if "'" not in value and (quote == "'" or re.search(r"[\"\\$`]", value)):
+        return f"'{value}'"
+    return '"' + re.sub(r"([\"\\])", r"\\\1", value) + '"'
+
+
+# A password in a comment, which can have any form: what stands between a colon and the last @.
+_IN_COMMENT = re.compile(r"(://[^:\n]*:|:(?!//|\s))[^\n]*(?=@)")
+# Behind a value, also what stands in one word with the #, which may be meant as a part of a password.
+_BEHIND = re.compile(r"(?<=#)[^\s#][^\n]*(?=@)")
+# A value with what looks like lines of their own.
+_SWALLOWED = re.compile(r"\n[ \t]*(#|[A-Za-z_]\w*[ \t]*\+?=)")
+# A key that is a secret's or looks like a misspelt one.
+_SECRETIVE = re.compile(r"PASS|SECRET|TOKEN", re.I)
+
+
 class ShellFile(ConfigFile):
     """A tooling's configuration that is such a file; the rules for its settings are the tooling's."""
 
@@ -329,7 +440,160 @@ class ShellFile(ConfigFile):
         release: t.Optional[str] = None,
     ) -> str:
         del release
-        return render(text, settings, self.commented, self.bash)
+        return render(text, settings, self.commented, self.bash, self._hiding)
 
     def spoils(self, text: str) -> str:
         return spoils(text, self.bash)
+
+    def unsure(self, text: str, settings: t.Mapping[str, t.Optional[str]]) -> t.List[str]:
+        return unsure(text, settings, self.bash)
+
+    # What may be shown
+
+    def masked(self, key: str, value: str) -> str:
+        hidden = self.secret(key) or any(name in value for name in self.secrets)
+        return SECRET if hidden or (self.secrets and _SECRETIVE.search(key)) else value
+
+    def suspicious(self, text: str) -> bool:
+        """Say whether text that is no good assignment, all on one line, may have a secret in it."""
+        return any(name in text for name in self.secrets)
+
+    def keeps(self, key: str, value: str) -> bool:
+        """Say whether a value has a secret that only the file on the host has, by the value as masked() shows it too."""
+        del value
+        return self.secret(key)
+
+    def _hiding(self, line: Line) -> t.Optional[str]:
+        if SECRET not in line.value and self.masked(line.key, line.value) == line.value:
+            return None
+        return line.mended if self._whole(line) and line.mended else line.text
+
+    def _whole(self, line: Line) -> bool:
+        """Say whether a line is good, or can be mended without that what it has would be refused then."""
+        return line.good and not (line.mended and self.setting_problem(line.key, line.value))
+
+    def alone(self, text: str, but: t.Collection[str] = ()) -> str:
+        kept: t.List[str] = []
+        runs = _runs(lines(text, self.bash))
+        counts = {run[0].key: run for run in runs}
+        for run in runs:
+            key, value = run[0].key, "".join(line.value for line in run)
+            # What another line has overruled must not come into force.
+            good = self._whole(run[0]) and self.keeps(key, value) and counts[key] is run
+            if key not in but and (good or (self.secret(key) and not run[0].spoils)):
+                kept += [line.text + "\n" for line in run]
+        return "".join(kept)
+
+    def redact(self, text: str) -> str:
+        """Return the text without secrets, on as many lines, and with each setting where it is."""
+        found = lines(text, self.bash)
+        values = self._shown_values(found)
+        old = self._old_settings(found)
+        # A quote is open somewhere, so that nothing is what it looks like.
+        torn = any(line.spoils or (line.key and _SWALLOWED.search(line.text)) for line in found)
+        shown: t.List[str] = []
+        hidden = ""  # what began with a secret and goes on
+        for line in found:
+            result = self._shown_line(line, values.get(line.number, line.value))
+            if hidden and not (line.good and hidden.lstrip(" \t").startswith("#")):
+                hidden += line.text + "\n"
+                result = _redacted(line)
+            elif line.number in old or (torn and not line.good and line.text.strip() and SECRET in "".join(shown)):  # fmt: skip
+                result = _redacted(line)
+                # A shell stops there, which must not be hidden.
+                result = result.replace(REDACTED, f'"{SECRET}', 1) if line.spoils else result
+            elif result != line.text and not line.good:
+                hidden = line.text + "\n"
+            else:
+                hidden = ""
+            if not line.text.endswith("\\") and not open_quote(hidden):
+                hidden = ""
+            shown.append(result)
+        return "\n".join(shown) + ("\n" if text.endswith("\n") else "")
+
+    def _shown_values(self, found: t.Sequence[Line]) -> t.Dict[int, str]:
+        """Return the values as they may be shown, by their lines' numbers; of one that others add to, with the whole in sight."""
+        result = {}
+        for run in _runs(found):
+            whole = "".join(line.value for line in run)
+            masked = self.masked(run[0].key, whole)
+            for index, line in enumerate(run):
+                shown = "" if index and self.bash else SECRET if index or not self.bash else masked
+                result[line.number] = line.value if masked == whole else masked if len(run) == 1 else shown  # fmt: skip
+        return result
+
+    def _shown_line(self, line: Line, value: str) -> str:
+        """Return a line without secrets.
+
+        :param value: its own, without them.
+        """
+        if self._whole(line) or (line.good and value == line.value):
+            return with_value(line, value, self._shown_behind(line))
+        if line.text.lstrip(" \t").startswith("#"):
+            return self._shown_comment(line.text)
+        joined = line.text.replace("\\\n", "").replace("\n", " ")
+        secret = line.good or self.masked(line.key, "") or self.suspicious(joined)
+        if not secret:
+            return line.text
+        head = _HEAD.match(line.text)
+        if head and (head.group(3) or line.text[head.end() :][:1] in (" ", "\t")):
+            # So it is not mended, which what it stands for cannot be.
+            more = "\\\n" * line.text.count("\n")
+            shown = f'{head.group()} {more}{SECRET} "$"{self._shown_behind(line)}'
+        else:
+            blanks = line.text[: len(line.text) - len(line.text.lstrip(" \t"))]
+            shown = blanks + shell_reader.skeleton(line.text, SECRET)
+            if not shown.strip():
+                shown = f'{head.group()}"{SECRET}' if head else REDACTED
+        more = line.text.count("\n") - shown.count("\n")
+        if not head:
+            return shown + f"\n{REDACTED}" * more
+        start, sign, rest = shown.partition("=")
+        return start + sign + "\\\n" * more + rest
+
+    def _shown_comment(self, text: str) -> str:
+        shown = _IN_COMMENT.sub(rf"\g<1>{SECRET}", text)
+        if self.suspicious(shown.replace(f":{SECRET}@", "@")):
+            return text[: len(text) - len(text.lstrip(" \t"))] + REDACTED
+        return shown
+
+    def _shown_behind(self, line: Line) -> str:
+        comment = line.comment
+        if comment and self.masked(line.key, ""):
+            # Behind a secret it may be one from before.
+            return comment[: len(comment) - len(comment.lstrip(" \t"))] + REDACTED
+        return self._shown_comment(_BEHIND.sub(SECRET, comment))
+
+    def _old_settings(self, found: t.Sequence[Line]) -> t.Set[int]:
+        """Return the numbers of comments that are a setting with a secret together, which goes on over several."""
+        result: t.Set[int] = set()
+        block: t.List[Line] = []
+        for line in [*found, _line(0, "")]:
+            if line.text.lstrip(" \t").startswith("#"):
+                block.append(line)
+                continue
+            text = "\n".join(re.sub(r"\A[ \t]*#+[ \t]?", "", each.text) for each in block)
+            for setting in _apart(text) if len(block) > 1 else ():
+                count = setting.text.count("\n")
+                if count and self._shown_line(setting, self.masked(setting.key, setting.value)) != setting.text:  # fmt: skip
+                    first = setting.number - 1
+                    result.update(each.number for each in block[first : first + count + 1])
+            block = []
+        return result
+
+
+def _redacted(line: Line) -> str:
+    return "\n".join([REDACTED] * (line.text.count("\n") + 1))
+
+
+def _runs(found: t.Sequence[Line]) -> t.List[t.List[Line]]:
+    """Return the lines with a key, each with those that add to it, in the order of the first ones."""
+    result: t.List[t.List[Line]] = []
+    last: t.Dict[str, t.List[Line]] = {}
+    for line in found:
+        if line.key and line.adds and line.good and line.key in last:
+            last[line.key].append(line)
+        elif line.key:
+            last[line.key] = [line]
+            result.append(last[line.key])
+    return result

@@ -104,6 +104,19 @@ class ConfigFile(metaclass=abc.ABCMeta):
         del text
         return ""
 
+    def unsure(self, text: str, settings: t.Mapping[str, t.Optional[str]]) -> t.List[str]:
+        """Return which of the settings, as the text has them, may be another to the tooling, by what comes behind."""
+        del text, settings
+        return []
+
+    def alone(self, text: str, but: t.Collection[str] = ()) -> str:
+        """Return the lines alone that set something with a secret, which nobody but the file has.
+
+        :param but: settings that are none of them.
+        """
+        del text, but
+        return ""
+
     def secret(self, key: str) -> bool:
         return key in self.secrets
 
@@ -127,11 +140,11 @@ class ConfigFile(metaclass=abc.ABCMeta):
             value += line + "\n"
             shown.append(REDACTED if hidden else line)
             # It goes on behind a backslash, and as long as a quote is open.
-            hidden = hidden and (line.endswith("\\") or _open_quote(value))
+            hidden = hidden and (line.endswith("\\") or open_quote(value))
         return "\n".join(shown)
 
 
-def _open_quote(text: str) -> bool:
+def open_quote(text: str) -> bool:
     """Say whether a quote is open at the end of a shell's text."""
     quote = ""
     skip = comment = False

@@ -268,7 +268,8 @@ _PANIC = "panic=10"
 
 # A password before a host's name, where none belongs; whatever is between the first colon and the last @.
 _LOGIN = re.compile(r"\A((?:\w+://)?[^:]*:(?!//)).*(?=@)", re.S)
-_LOGIN_LINE = re.compile(r"(\b(?:SSH|FTP)[ \t]*=[\"']?(?:\w+://)?[^:\n]*:(?!//)).*(?=@)")
+# The same where it is no good assignment, such as one in a comment.
+_LOGIN_LINE = re.compile(r"\b(?:SSH|FTP)[ \t]*\+?=.*:(?!//).*@")
 
 
 class KdumpToolsConf(assignments.ShellFile):
@@ -281,7 +282,8 @@ class KdumpToolsConf(assignments.ShellFile):
     def problems(self, text: str, release: t.Optional[str] = None) -> t.List[str]:
         found = []
         seen: t.Dict[str, int] = {}
-        for line in assignments.lines(text):
+        shown = self.redact(text).split("\n")
+        for line in assignments.lines(text, bash=False):
             reason = line.reason
             if line.adds and not reason:
                 reason = "is added to with +=, which only bash understands; write the whole value"
@@ -295,7 +297,7 @@ class KdumpToolsConf(assignments.ShellFile):
                 if reason:
                     reason = f"{self.shown(line.key, line.value)} {reason}"
             elif reason:
-                reason = f"{line.key or repr(self.redact(line.text).strip())} {reason}"
+                reason = f"{line.key or repr(shown[line.number - 1].strip())} {reason}"
             if reason:
                 found.append(f"line {line.number}: {reason}")
         return found + [f"{key} {reason}" for key, reason in _half(self.parse(text))]
@@ -309,6 +311,9 @@ class KdumpToolsConf(assignments.ShellFile):
                 return f"is no setting of kdump-tools; did you mean {close[0]}?"
             if not PLAUSIBLE.match(key):
                 return f"is no setting of kdump-tools; it reads: {', '.join(sorted(SETTINGS))}"
+        if self.secret(key) and value == SECRET:
+            # It stands for one that cannot be looked at.
+            return ""
         if not value.isprintable():
             return (
                 "holds a newline or control character, which ends the setting; write it in one line"
@@ -339,11 +344,11 @@ class KdumpToolsConf(assignments.ShellFile):
         value = super().masked(key, value)
         return _LOGIN.sub(rf"\g<1>{SECRET}", value) if key in ("SSH", "FTP") else value
 
+    def suspicious(self, text: str) -> bool:
+        return super().suspicious(text) or bool(_LOGIN_LINE.search(text))
+
     def shown(self, key: str, value: str) -> str:
         return super().shown(key, self.masked(key, value))
-
-    def redact(self, text: str) -> str:
-        return _LOGIN_LINE.sub(rf"\g<1>{SECRET}", super().redact(text))
 
 
 def _half(settings: t.Mapping[str, str]) -> t.Iterator[t.Tuple[str, str]]:

@@ -18,7 +18,6 @@ import typing as t
 
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling import assignments
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
-    REDACTED,
     SECRET,
 )
 
@@ -94,13 +93,35 @@ _REMOTE = ("ftp", "sftp", "ssh", "nfs", "cifs")
 _URL = re.compile(r"([A-Za-z]+)://", re.S)
 _HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\])(?::([0-9]+))?\Z")
 # Whatever is between the first : behind :// and the last @ may be a password: some hold / or @ or a quote.
-PASSWORD_IN_URL = re.compile(r"(://[^:\n]*:)[^\n]*(?=@)")
-# What a command has that logs in somewhere.
-_LOGIN = re.compile(r":[^\s@]*@|(^|\s)(-u|--user)|pass|secret|token|login|credential", re.I)
+_PASSWORD_IN_URL = re.compile(r"(://[^:]*:).*(?=@)", re.S)
+# And this surely is one.
+_URL_WITH_PASSWORD = re.compile(r"://[^\s:]*:\S*@")
+# What a command may have that logs in somewhere, where it cannot be taken apart.
+_PERHAPS_LOGIN = re.compile(r":[^\s@]*@|(^|\s)(-u|--user)|pass|secret|token|login|credential|authorization|bearer", re.I)  # fmt: skip
+_CREDENTIAL = re.compile(r"pass|secret|token|login|credential|authorization|bearer|api-?key", re.I)
+_FOLDERS = re.compile(r"[@<>]*[~.]?[\w.+-]*(/[\w.+-]*)+\Z")
+# To these -u means something else than a user.
+_COPIERS = ("cp", "mv", "rsync", "tar", "gzip", "zstd", "xz", "install")
 _SAVEDIR_FORMS = (
     "it is a folder such as /var/crash or a URL such as ssh://user@host/folder, with one of: file, ftp, sftp, scp, ssh, "
     "nfs, cifs, smb"
 )
+
+
+def _logs_in(command: str) -> bool:
+    """Say whether a command has something to log in with."""
+    if re.search(r":[^\s@]*@|://[^:]*:.*@", command, re.S):
+        return True
+    for part in re.split(r"[;&|\n]", command):
+        words = re.split(r"[\s\"']+", part.strip(" \t\"'("))
+        name = words[0].rpartition("/")[2]
+        user = re.search(r"(^|\s)[\"']*(-[A-Za-z]*u|--user\b)", part)
+        if name == "sshpass" or (user and name not in _COPIERS):
+            return True
+        # The name of a file is no secret.
+        if any(_CREDENTIAL.search(word) and not _FOLDERS.match(word) for word in words):
+            return True
+    return False
 
 
 def parse_savedir(value: str) -> t.Optional[Target]:
@@ -156,7 +177,8 @@ def _savedir(value: str, version: Version) -> str:
 
 def _remote(value: str, target: Target) -> str:
     """Return what is wrong with a URL of another host."""
-    rest = value.partition("://")[2]
+    # What a password is hidden by is no part of it.
+    rest = value.partition("://")[2].replace(SECRET, "x")
     authority = rest.partition("/")[0]
     special = re.search(r"[^A-Za-z0-9_@%+=:,./~\[\]^!-]", rest)
     if special:
@@ -545,7 +567,8 @@ class SuseSysconfig(assignments.ShellFile):
         found = []
         seen: t.Dict[str, int] = {}
         settings: t.Dict[str, str] = {}
-        for line in assignments.lines(text):
+        shown = self.redact(text).split("\n")
+        for line in assignments.lines(text, self.bash):
             reason = line.reason or _misread(line)
             if line.key and not line.adds and line.key in seen:
                 found.append(
@@ -554,7 +577,7 @@ class SuseSysconfig(assignments.ShellFile):
             if line.key and not line.reason:
                 seen.setdefault(line.key, line.number)
             if reason:
-                found.append(f"line {line.number}: {line.key or repr(self.redact(line.text).strip())} {reason}")  # fmt: skip
+                found.append(f"line {line.number}: {line.key or repr(shown[line.number - 1].strip())} {reason}")  # fmt: skip
                 settings.pop(line.key, None)
             elif line.key:
                 before = settings.get(line.key, "") if line.adds else ""
@@ -594,20 +617,35 @@ class SuseSysconfig(assignments.ShellFile):
 
     def masked(self, key: str, value: str) -> str:
         """Return a value as facts may hold it: without its secret."""
-        if key == "KDUMP_TRANSFER" and _LOGIN.search(value):
+        value = super().masked(key, value)
+        if key == "KDUMP_TRANSFER":
+            return SECRET if _logs_in(value) else value
+        found = _PASSWORD_IN_URL.search(value)
+        if found is None:
+            return value
+        if not self._in_url(key, value):
+            # Perhaps it is none; what is left of it says that it is not kept for its sake.
             return SECRET
-        return PASSWORD_IN_URL.sub(rf"\g<1>{SECRET}", super().masked(key, value))
+        return value[: found.end(1)] + SECRET + value[found.end() :]
+
+    def _in_url(self, key: str, value: str) -> bool:
+        """Say whether a value has a password in a URL, and not only what looks like a part of one."""
+        found, surely = _PASSWORD_IN_URL.search(value), _URL_WITH_PASSWORD.search(value)
+        if found is None or key == "KDUMP_SAVEDIR":
+            return found is not None
+        return surely is not None and surely.start() == found.start()
+
+    def keeps(self, key: str, value: str) -> bool:
+        if key == "KDUMP_TRANSFER":
+            return value == SECRET or _logs_in(value)
+        return super().keeps(key, value) or self._in_url(key, value)
+
+    def suspicious(self, text: str) -> bool:
+        transfer = "KDUMP_TRANSFER" in text and _PERHAPS_LOGIN.search(text)
+        return bool(super().suspicious(text) or transfer or _PASSWORD_IN_URL.search(text))
 
     def shown(self, key: str, value: str) -> str:
         return super().shown(key, self.masked(key, value))
-
-    def redact(self, text: str) -> str:
-        shown = []
-        for line in assignments.lines(text):
-            hidden = "KDUMP_TRANSFER" in line.text and _LOGIN.search(line.text)
-            shown.append(REDACTED if hidden else line.text)
-        whole = "\n".join(shown) + ("\n" if text.endswith("\n") else "")
-        return PASSWORD_IN_URL.sub(rf"\g<1>{SECRET}", super().redact(whole))
 
 
 def _known(key: str, value: str, version: Version) -> str:

@@ -94,6 +94,15 @@ RENDERED: t.List[t.Tuple[str, t.Dict[str, t.Optional[str]], str]] = [
     ("A=1 2\n", {"A": "1"}, 'A="1"\n'),
     ('A="1\n2"\nB=3\n', {"A": "4"}, 'A="4"\nB=3\n'),
     ("if x\n\n  B=1\n", {"A": "b"}, 'if x\n\n  B=1\nA="b"\n'),
+    # What may or may not count is no setting, and what it may undo comes behind it.
+    ("if x; then\n  A=1\nfi\n", {"A": "b"}, 'if x; then\n  A=1\nfi\nA="b"\n'),
+    ("if x; then\n  A=1\nfi\n", {}, "if x; then\n  A=1\nfi\n"),
+    ("A=1\nif x; then A=2; fi\n", {"A": "b"}, 'if x; then A=2; fi\nA="b"\n'),
+    ("A=1 # why\n[ -f /x ] && . /x\n", {"A": "b"}, '[ -f /x ] && . /x\nA="b"\n'),
+    ("#A=1\nunset A\nB=1\n", {"A": "b"}, '#A=1\nunset A\nB=1\nA="b"\n'),
+    ("if x; then\n  #A=1\n  y\nfi\n", {"A": "b"}, 'if x; then\n  #A=1\n  y\nfi\nA="b"\n'),
+    ("x &&\nA=1\nB=2\n", {"A": "b"}, 'x &&\nA=1\nB=2\nA="b"\n'),
+    ("x \\\nA=1\n", {"A": "b"}, 'x \\\nA=1\nA="b"\n'),
 ]
 
 
@@ -141,6 +150,41 @@ SPOILT = [
     ("B='$('", False),
     ("B=\"it's\" # it's", False),
     ("# if (", False),
+    ("B=`echo x`", False),
+    ("B=a$(echo y)b", False),
+    ('B="`echo \\"x\\"`"', False),
+    ("B=${C:-x}", False),
+    ("B=${C?x}", True),
+    ("B=$(if)", True),
+    ("B=1;", False),
+    ("B=1; C=2 # why", False),
+    ("export B", False),
+    ("export B=1 C", False),
+    ("export a-b", True),
+    ("unset B C", False),
+    ("set -a", False),
+    ("set -e; false", True),
+    ("if true; then\n  export B+=1\nfi", True),
+    ("\\exit", True),
+    ('"exit"', True),
+    ('B= "x y"', False),
+    ("exec true", True),
+    ("[ -f /etc/os-release ] && . /etc/os-release", False),
+    ("[ -r /no/file ] && . /no/file", False),
+    ('if [ -r "/no/file" ]; then\n  . /no/file\nfi', False),
+    ("[ -r /no/file ] || . /no/file", True),
+    (". /no/file", True),
+    ("no-such-command 2> /dev/null || true", False),
+    ("times > /no/file", True),
+    ("if true; then B=1; fi", False),
+    ("if false\nthen\n  B=1\nelif true; then\n  B=2\nelse\n  B=3\nfi # why", False),
+    ("if true; then\n  exit\nfi", True),
+    ("if true; then fi", True),
+    ("if true; then\nB=1", True),
+    ("fi", True),
+    ("true &&", False),
+    ("true |\n  cat && B=1", False),
+    ("B=1 &&", False),
 ]
 
 
@@ -160,6 +204,32 @@ def test_a_shell_agrees(tmp_path: t.Any, line: str, spoilt: bool) -> None:
         check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, universal_newlines=True,
     )  # fmt: skip
     assert (done.stdout != "good\n") == spoilt
+
+
+UNSURE: t.List[t.Tuple[str, t.Dict[str, t.Optional[str]], t.List[str]]] = [
+    ("A=1\n", {"A": "1", "B": None}, []),
+    ("A=1\nif x; then A=2; fi\n", {"A": "1"}, ["A"]),
+    ("if x; then A=2; fi\nA=1\n", {"A": "1"}, []),
+    ("if x; then A=2; fi\n", {"A": None, "B": None}, ["A"]),
+    ("A=1\nB=2; A=3\n", {"A": "1"}, ["A"]),
+    ("A=1\n: ${A:=2}\n", {"A": "1"}, ["A"]),
+    ("A=1\nA=2 no-such-command\n", {"B": "1"}, []),
+    ("A=1\n[ -f /x ] && . /x\n", {"A": "1", "B": None}, ["A"]),
+    ("A=1\nx() { A=2; }\n", {"A": "1"}, []),
+]
+
+
+@pytest.mark.parametrize("text, settings, expected", UNSURE)
+def test_what_may_be_undone_is_told(
+    text: str, settings: t.Dict[str, t.Optional[str]], expected: t.List[str]
+) -> None:
+    assert assignments.unsure(text, settings) == expected
+
+
+def test_bash_knows_more_expansions() -> None:
+    text = "B=${C/x/y}\nA=1\n"
+    assert assignments.spoils(text) == ""
+    assert assignments.spoils(text, bash=False).startswith("line 1: B has an expansion that fails")
 
 
 def test_behind_export_sh_takes_adding_for_the_end() -> None:

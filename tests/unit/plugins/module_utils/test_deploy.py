@@ -21,6 +21,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.records import (
     SYSCTLS,
     SYSCTLS_SET,
 )
+from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import Tooling
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_tools import KdumpTools
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kexec import Kexec
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.suse import Suse
@@ -272,6 +273,75 @@ def test_the_plan_keeps_the_secrets_that_the_host_keeps(host: FakeHost) -> None:
     assert "s3cret" in now[CONF] and "HOSTTAG" not in now[CONF]
     shown = shown_texts(TOOLING, now)
     assert edited(TOOLING, shown, {"USE_KDUMP": "1"}, None, True) == shown
+
+
+TOOLINGS: t.Dict[str, Tooling] = {"kdump-tools": TOOLING, "suse": Suse()}
+# What is there, what is wanted, and whether the file is to be ours alone.
+PLANNED: t.List[t.Tuple[str, str, Settings, bool]] = [
+    ("kdump-tools", 'FTP="srv:/x" # ask a@corp\n', {"USE_KDUMP": "1"}, False),
+    ("kdump-tools", 'FTP="srv:/x" # ask a@corp\nSSH=u:s3cret@h\n', {"NFS": "h:/x"}, True),
+    ("kdump-tools", "FTP_PASSWORD=s3cret\nFTP_PASSWORD=top\n", {"USE_KDUMP": "1"}, False),
+    ("kdump-tools", "HOSTTAG=ip\nFTP_PASSWORD=s3cret\nFTP_PASSWORD=top\n", {}, True),
+    ("kdump-tools", "FTP_PASSWORD=s3cret$x\nFTP_PASSWORD=top\n", {"USE_KDUMP": "1"}, False),
+    ("kdump-tools", "FTP_PASSWORD=\"s3\ncret\"\nFTP_PASSWORD='s3\\\ncret'\n", {}, False),
+    ("kdump-tools", "FTP_PASSWORD = s3cret\n", {"HOSTTAG": "ip"}, False),
+    ("kdump-tools", "FTP_PASSWORD = s3cret$x\n", {"HOSTTAG": "ip"}, False),
+    ("kdump-tools", "FTP_PASSWORD=a s3cret\nX=1\n", {"HOSTTAG": "ip"}, True),
+    ("kdump-tools", "if grep -q FTP_PASSWORD /x; then\n  X=1\nfi\n", {"HOSTTAG": "ip"}, False),
+    ("kdump-tools", "# FTP_PASSWORD=s3cret\nFTP_PASSWORD=x # was s3cret\n", {}, True),
+    ("suse", 'KDUMP_SAVEDIR="ssh://u@h:22/d" # ask a@corp\n', {"KDUMP_VERBOSE": "1"}, False),
+    ("suse", 'KDUMP_SAVEDIR="ssh://u@h:22/d" # ask a@corp\n', {"KDUMP_SAVEDIR": "/x"}, True),
+    ("suse", "KDUMP_SAVEDIR=ftp://u:s3cret@h/d # a@b\n", {"KDUMP_SAVEDIR": "/x"}, True),
+    ("suse", "KDUMP_SAVEDIR=ftp://u:s3cret@h/d\nKDUMP_SAVEDIR=/x\n", {}, True),
+    ("suse", "KDUMP_SAVEDIR=ftp://u:\nKDUMP_SAVEDIR+=s3cret@h/d\n", {}, True),
+    ("suse", "KDUMP_SAVEDIR = cifs://u:s3cret@h/d\n", {"KDUMP_VERBOSE": "1"}, False),
+    ("suse", 'KDUMP_TRANSFER="cp -u a b"\nKDUMP_SMTP_PASSWORD=s3cret\n', {}, True),
+    ("suse", 'KDUMP_TRANSFER="curl -u a:s3cret h"\n', {"KDUMP_VERBOSE": "1"}, True),
+    ("suse", 'KDUMP_COMMANDLINE_APPEND="root=nfs://s:/x a=b@c"\n', {}, True),
+    ("suse", 'KDUMP_COMMANDLINE_APPEND="a=ftp://u:s3cret@h b"\n', {}, True),
+]
+
+
+@pytest.mark.parametrize("name, text, settings, exclusive", PLANNED)
+def test_the_plan_comes_to_what_the_host_has(
+    name: str, text: str, settings: Settings, exclusive: bool
+) -> None:
+    """And what is written is not planned once more, on either side."""
+    tooling = TOOLINGS[name]
+    path = tooling.config_files[0].path
+    planned = edited(tooling, shown_texts(tooling, {path: text}), settings, None, exclusive)
+    written = edited(tooling, {path: text}, settings, None, exclusive)
+    assert shown_texts(tooling, written) == planned
+    assert "s3cret" not in planned[path]
+    assert edited(tooling, written, settings, None, exclusive) == written
+    assert edited(tooling, planned, settings, None, exclusive) == planned
+
+
+# Of lines like these, what stays in a file that is ours alone.
+ALONE = [
+    ("kdump-tools", "FTP_PASSWORD=s3cret\n", True),
+    ("kdump-tools", "export FTP_PASSWORD='s3\ncret' # why\n", True),
+    ("kdump-tools", "#FTP_PASSWORD=s3cret\n", False),
+    ("kdump-tools", 'FTP="srv:/x" # ask a@corp\n', False),
+    ("kdump-tools", "FTP=u:s3cret@h\n", False),
+    ("suse", 'KDUMP_SMTP_PASSWORD="s3cret"\n', True),
+    ("suse", "KDUMP_SAVEDIR=ftp://u:s3cret@h/d\n", True),
+    ("suse", 'KDUMP_SAVEDIR="ssh://u@h:22/d" # ask admin@corp\n', False),
+    ("suse", 'KDUMP_SAVEDIR="/x" # once ftp://u:s3cret@h\n', False),
+    ("suse", 'KDUMP_TRANSFER="cp -u /a /b/token"\n', False),
+    ("suse", 'KDUMP_TRANSFER="curl -u u:s3cret ftp://h"\n', True),
+    ("suse", 'KDUMP_COMMANDLINE_APPEND="root=nfs://s:/x a=b@c"\n', False),
+    ("suse", 'KDUMP_COMMANDLINE_APPEND="a=ftp://u:s3cret@h"\n', True),
+]
+
+
+@pytest.mark.parametrize("name, line, stays", ALONE)
+def test_a_file_of_ours_alone_keeps_no_more_than_secrets(name: str, line: str, stays: bool) -> None:
+    tooling = TOOLINGS[name]
+    path = tooling.config_files[0].path
+    assert edited(tooling, {path: line}, {}, None, True)[path] == HEADER + (line if stays else "")
+    shown = shown_texts(tooling, {path: line})
+    assert (edited(tooling, shown, {}, None, True)[path] != HEADER) is stays
 
 
 def test_a_masked_url_stays_in_an_exclusive_file() -> None:

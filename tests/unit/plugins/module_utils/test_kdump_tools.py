@@ -176,6 +176,32 @@ SECRETS = [
     "# SSH=me:s3cret@server\n",
     'SSH="ssh://me:a:s3cret@server"\n',
     "FTP_PASSWORD : s3cret\n",
+    # Everything that was hidden while a whole line was still is.
+    'FTP_PASSWORD=abc # "s3cret"\n',
+    "FTP=me:a#s3cret@server # why\n",
+    "FTP=srv:/x # me:s3cret@server\n",
+    "FTP=me:a #s3cret@server\n",
+    "export FTP='me:it s3cret@server'\n",
+    'FTP="me:to\ns3cret@server"\n',
+    'FTP="me:a\\\ns3cret@server"\n',
+    "FTP='me:'\"s3cret\"'@server'\n",
+    'FTP+="me:s3cret@server"\n',
+    'FTP = "me:s3cret@server"\n',
+    "FTP=me:s3cret@server x\n",
+    'SSH="me:a\\\\s3cret@server" x\n',
+    '#FTP="me:top\n#s3cret@server"\n',
+    "#FTP_PASSWORD='top\n# s3cret'\n",
+    'FTP_PASSWORD="s3cret\nUSE_KDUMP=1\n',
+    'FTP_PASSWORD+="s3cret"\n',
+    "export FTP_PASSWORD='s3cret'\n",
+    "FTP_PASSWORD = s3cret\n",
+    "FTP_PASSWORD=a s3cret\n",
+    'KDUMP_FAIL_CMD="FTP_PASSWORD=s3cret x"\n',
+    "FTP_PASSWD=s3cret\n",
+    "if x; then\n  FTP_PASSWORD=s3cret\nfi\n",
+    'if x; then FTP_PASSWORD="top\ns3cret"; fi\n',
+    "[ x = y ] && FTP=me:s3cret@server\n",
+    'FTP_PASSWORD="a\n#FTP_PASSWORD="top\n#s3cret"\n',
 ]
 
 
@@ -190,6 +216,33 @@ def test_what_holds_no_secret_is_shown() -> None:
     text = 'SSH="u@2001:db8::1"\nFTP=server:/x\nNFS=server:/x@y\n'
     assert CONF.redact(text) == text
     assert CONF.masked("NFS", "server:/x@y") == "server:/x@y"
+
+
+# As a file is shown: every line and every setting is there, and what holds no secret is as it was.
+SHOWN = [
+    ('FTP="srv:/x" # ask a@corp\n', 'FTP="srv:/x" # ask a@corp\n'),
+    ('FTP="me:s3cret@srv" # ask a@corp\n', 'FTP="me:********@srv" # ask a@corp\n'),
+    ("FTP=me:s3cret@srv\n", "FTP=me:********@srv\n"),
+    ("export SSH='ssh://me:s3cret@srv'\n", "export SSH='ssh://me:********@srv'\n"),
+    ("FTP = 'me:s3cret@srv'\n", 'FTP = ******** "$"\n'),
+    ("FTP_PASSWORD=s3cret # why\n", 'FTP_PASSWORD="********" # ******** (a secret)\n'),
+    ("FTP_PASSWORD = s3cret\n", 'FTP_PASSWORD = "********"\n'),
+    ("FTP_PASSWORD=a;b\n", "FTP_PASSWORD=******** ; ********\n"),
+    ('FTP_PASSWORD="a\nb"\nHOSTTAG=ip\n', 'FTP_PASSWORD=\\\n"********"\nHOSTTAG=ip\n'),
+    ("FTP_PASSWORD=a\nFTP_PASSWORD=b\n", 'FTP_PASSWORD="********"\nFTP_PASSWORD="********"\n'),
+    (
+        "if grep -q FTP_PASSWORD /x; then\n  HOSTTAG=ip\nfi\n",
+        "if ******** -q ******** ******** ; then\n  HOSTTAG=ip\nfi\n",
+    ),
+    ("#FTP=me:s3cret@srv\n", "#FTP=me:********@srv\n"),
+    ("# the FTP_PASSWORD\n", "# ******** (a secret)\n"),
+]
+
+
+@pytest.mark.parametrize("text, shown", SHOWN)
+def test_what_is_shown_of_a_file(text: str, shown: str) -> None:
+    assert CONF.redact(text) == shown
+    assert CONF.redact(shown) == shown
 
 
 def test_sh_does_not_add() -> None:

@@ -254,6 +254,29 @@ SECRETS = [
     'KDUMP_TRANSFER="push --password s3cret\nmore"\n',
     'KDUMP_TRANSFER="push \ns3cret --token"\n',
     "#KDUMP_TRANSFER='push -u s3cret'\n",
+    # Everything that was hidden while a whole line was still is.
+    'KDUMP_SAVEDIR="ftp://u:s3cret@h/d" # "\n',
+    'KDUMP_SAVEDIR="/x" # once ftp://u:s3cret@h/d\n',
+    "KDUMP_SAVEDIR=ftp://u:a #s3cret@h/d\n",
+    "KDUMP_SAVEDIR='ftp://u:a b s3cret@h/d'\n",
+    'KDUMP_SAVEDIR="ftp://u:top\ns3cret@h/d"\n',
+    'KDUMP_SAVEDIR="ftp://u:\\\ns3cret@h/d"\n',
+    'KDUMP_SAVEDIR="ftp://u:"\nKDUMP_SAVEDIR+="s3cret@h/d"\n',
+    'KDUMP_SAVEDIR="ftp://u:s3"\nKDUMP_SAVEDIR+="cret@h/d"\n',
+    "export KDUMP_SAVEDIR=ftp://u:s3cret@h/d\n",
+    "KDUMP_SAVEDIR = 'cifs://u:$s3cret@h/d'\n",
+    "KDUMP_SAVEDIR=ftp://u:s3cret@h x\n",
+    'KDUMP_COMMANDLINE_APPEND="a=ftp://u:s3cret@h"\n',
+    'KDUMP_COMMANDLINE_APPEND="a=ftp://u:b s3cret@h"\n',
+    '# KDUMP_SAVEDIR="ftp://u:top\n# s3cret@h/d"\n',
+    "if x; then\n  KDUMP_SAVEDIR=ftp://u:s3cret@h/d\nfi\n",
+    'KDUMP_TRANSFER="curl -sSums3cret ftp://h"\n',
+    'KDUMP_TRANSFER="cp -u a /b; curl -u s3cret ftp://h"\n',
+    "KDUMP_TRANSFER=\"curl -H 'Authorization: Bearer s3cret' h\"\n",
+    'KDUMP_TRANSFER="/usr/bin/sshpass -p s3cret scp a h:"\n',
+    'KDUMP_TRANSFER="API_TOKEN=s3cret push"\n',
+    "KDUMP_TRANSFER = 'push -u s3cret'\n",
+    'KDUMP_SMTP_PASSWORD="a\nKDUMP_SAVEDIR="ftp://u:top\ns3cret@h" # "\n',
 ]
 
 
@@ -269,6 +292,26 @@ def test_what_holds_no_secret_is_shown() -> None:
     text = TEXT + 'KDUMP_TRANSFER="cp /proc/vmcore /mnt"\nKDUMP_HOST_KEY="*"\n'
     assert CONF.redact(text) == text
     assert CONF.masked("KDUMP_TRANSFER", "cp /proc/vmcore /mnt") == "cp /proc/vmcore /mnt"
+
+
+SHOWN = [
+    ('KDUMP_SAVEDIR="ssh://u@h:22/d" # ask admin@corp\n', 'KDUMP_SAVEDIR="ssh://u@h:22/d" # ask admin@corp\n'),
+    ('KDUMP_SAVEDIR="ftp://u:s3cret@h/d" # ask a@corp\n', 'KDUMP_SAVEDIR="ftp://u:********@h/d" # ask a@corp\n'),
+    ("KDUMP_SAVEDIR='ftp://u:a\"s3cret@h/d'\n", "KDUMP_SAVEDIR='ftp://u:********@h/d'\n"),
+    ("KDUMP_SAVEDIR = cifs://u:s3cret@h/d\n", "KDUMP_SAVEDIR = cifs://u:********@h/d\n"),
+    ('KDUMP_SAVEDIR="ftp://u:"\nKDUMP_SAVEDIR+=s3cret@h\n', 'KDUMP_SAVEDIR="ftp://u:********@h"\nKDUMP_SAVEDIR+=\n'),
+    ('KDUMP_TRANSFER="cp -u /proc/vmcore /mnt"\n', 'KDUMP_TRANSFER="cp -u /proc/vmcore /mnt"\n'),
+    ("KDUMP_TRANSFER='/opt/passage/token /secret/x'\n", "KDUMP_TRANSFER='/opt/passage/token /secret/x'\n"),
+    ("KDUMP_TRANSFER='curl -u a:b h' # why\n", 'KDUMP_TRANSFER="********" # why\n'),
+    ("KDUMP_COMMANDLINE_APPEND='root=nfs://s:/x a=b@c'\n", 'KDUMP_COMMANDLINE_APPEND="********"\n'),
+    ("# once: ftp://u:s3cret@h/x\n", "# once: ftp://u:********@h/x\n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text, shown", SHOWN)
+def test_what_is_shown_of_a_file(text: str, shown: str) -> None:
+    assert CONF.redact(text) == shown
+    assert CONF.redact(shown) == shown
 
 
 SPOILT = [
