@@ -48,7 +48,6 @@ class Proof(t.NamedTuple):
     shown: str  # what was done, in a few words
     created: t.List[str]
     free: t.Optional[int]  # bytes
-    warnings: t.List[str]
 
 
 Isolate = t.Callable[[], None]
@@ -121,7 +120,7 @@ CAUSES: t.Tuple[t.Tuple[str, str, str], ...] = (
     ),
     (r"No space left|[Qq]uota exceeded", "it is full", "make room, or raise the quota"),
     (
-        r"unknown filesystem type|bad option; for several|helper program|need a /sbin/mount|not supported|No such device",
+        r"unknown filesystem type|for several filesystems|need a /sbin/mount|not supported|No such device",
         "this host cannot mount it so",
         "install the programs for it (NFS: nfs-common or nfs-utils; CIFS: cifs-utils), or the kernel's module",
     ),
@@ -143,12 +142,15 @@ def cause(said: str) -> t.Tuple[str, str]:
     return "it failed", "see what was said"
 
 
+def _variable(place: Place) -> str:
+    return "kdump_path" if place.type == "path" else "kdump_target"
+
+
 def _failed(place: Place, doing: str, said: str) -> ProofError:
     reason, remedy = cause(said)
-    name = "kdump_path" if place.type == "path" else "kdump_target"
     shown = " ".join(word for word in (place.type, place.location, place.path) if word)
     said = re.sub(r"\s+", " ", said).strip()[-500:]
-    return ProofError(f"{name}: {shown}: {doing}: {reason}; {remedy} ({said})")
+    return ProofError(f"{_variable(place)}: {shown}: {doing}: {reason}; {remedy} ({said})")
 
 
 class Prover:
@@ -172,7 +174,6 @@ class Prover:
         self._host, self._place, self._limit, self._check = host, place, limit, check
         self._credentials, self._isolate = credentials, isolation
         self._created: t.List[str] = []
-        self._warnings: t.List[str] = []
 
     def prove(self, greet: t.Optional[Greet] = None) -> Proof:
         """Show it.
@@ -198,7 +199,7 @@ class Prover:
         return self._mounted(where)
 
     def _proof(self, proven: bool, shown: str, free: t.Optional[int]) -> Proof:
-        return Proof(proven, shown, self._created, free, self._warnings)
+        return Proof(proven, shown, self._created, free)
 
     def _ask(self, argv: t.Sequence[str], doing: str) -> str:
         try:
@@ -308,9 +309,11 @@ class Prover:
 
     def _make(self, folder: str, shown: str, said: str) -> None:
         if not self._place.create:
+            if "No such file" not in said:
+                raise _failed(self._place, f"looking at {shown}", said)
+            there = f"{self._place.type} {self._place.location}: " if self._place.location else ""
             raise ProofError(
-                f"{str(_failed(self._place, f'looking at {shown}', said)).partition(':')[0]}: {self._place.type} "
-                f"{self._place.location}: there is no folder {shown} there, and nobody makes it in a crash; make it"
+                f"{_variable(self._place)}: {there}there is no folder {shown}, and nobody makes it in a crash; make it"
             )
         self._ask(["mkdir", "-p", "-m", "0700", folder], f"making the folder {shown}")
         self._created.append(shown)

@@ -48,7 +48,7 @@ def mem_usage(text: str) -> t.Optional[Kinds]:
 
 
 def estimate(meminfo: str, total: int) -> t.Optional[Kinds]:
-    """Return about the bytes of each kind of page by /proc/meminfo; None if it says nothing.
+    """Return about the bytes of each kind of page by /proc/meminfo; None if it says nothing, or does not add up.
 
     No page is known to hold zeros alone, and of cache nobody knows which has a private flag: all of it counts as such, so
     that no level leaves out more than it would.
@@ -62,8 +62,8 @@ def estimate(meminfo: str, total: int) -> t.Optional[Kinds]:
     found["free"] = known["MemFree"]
     found["private_cache"] = sum(known.get(name, 0) for name in ("Cached", "Buffers", "SwapCached"))
     found["user"] = known.get("AnonPages", 0) + known.get("Hugetlb", 0)
-    found["kernel"] = max(0, total - sum(found.values()))
-    return found
+    found["kernel"] = total - sum(found.values())
+    return found if found["kernel"] >= 0 else None
 
 
 def kept(kinds: t.Mapping[str, int], level: int) -> int:
