@@ -960,10 +960,11 @@ class Store:
         :raises Incomplete: there is one.
         """
         with self.lock:
-            if exists(name, folder) and not (
-                _strip(name) == README and read_state(README, folder).get("first")
-            ):
-                raise Incomplete(f"there is a finished {name} already")
+            if exists(name, folder):
+                if _strip(name) != README or not read_state(README, folder).get("first"):
+                    raise Incomplete(f"there is a finished {name} already")
+                # Before the rename: killed in between, the first one counts as the last, and nothing is lost.
+                forget_state(README, folder)
             os.rename(disk, name, src_dir_fd=folder, dst_dir_fd=folder)
             os.fsync(folder)
 
@@ -1299,11 +1300,8 @@ class Upload:
             name = _unflat(name)
         final = name + self._store.suffix()
         self._store.finish(self._folder, self.disk, final)
-        if name == README:
-            if self._first:
-                write_state(README, self._folder, {"first": True})
-            else:
-                forget_state(README, self._folder)
+        if self._first:
+            write_state(README, self._folder, {"first": True})
         if _DUMP.match(name):
             write_receipt(self._folder, final, state)
         self.disk = final

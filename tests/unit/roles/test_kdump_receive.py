@@ -592,6 +592,12 @@ def test_suse_a_crash_that_was_cut_keeps_its_files(client: Client) -> None:
     }  # fmt: skip
 
 
+def test_suse_a_last_readme_is_not_replaced(client: Client) -> None:
+    suse(client, ("README.txt", FIRST), ("README.txt", b"one"), ("README.txt", b"two"))
+    folder = "web1-2026-11-25-11-16"
+    assert client.files == {folder + ".1/README.txt": b"two", folder + "/README.txt": b"one"}
+
+
 def test_suse_a_last_readme_without_the_first(client: Client) -> None:
     suse(client, ("dmesg", b"d"), ("README.txt", b"end"))
     assert client.folders == ["web1-2026-11-25-11-16"]
@@ -830,6 +836,11 @@ def test_max_bytes_holds_for_offsets(client: Client) -> None:
     said = client.refused(f"dd of={D}/vmcore-incomplete", flattened([(0, b"x"), (100_000, b"y")]))
     assert "max_bytes" in said
     assert "max_bytes" in client.refused(f"mv {D}/vmcore-incomplete {D}/vmcore")
+
+
+def test_an_offset_that_no_file_has(client: Client) -> None:
+    stream = flattened([(0, b"x"), ((1 << 61) + 1, b"y")])
+    assert "the dump server cannot write" in client.refused(f"dd of={D}/vmcore-incomplete", stream)
 
 
 def test_a_hole_counts_once(client: Client) -> None:
