@@ -250,6 +250,8 @@ def set_sysctls(host: Host, found: t.Sequence[SysctlChange], wanted: t.Mapping[s
 
     :raises SettingsError: the kernel does not take one, and the others are as they were.
     """
+    # What the kernel does not have any more cannot go back.
+    _forget_sysctls(host, [name for name in SYSCTLS.load(host) if not has_sysctl(host, name)])
     if not found:
         return
     known, ours = SYSCTLS.load(host), SYSCTLS_SET.load(host)
@@ -282,6 +284,11 @@ def _set(host: Host, name: str, value: str) -> str:
         return exc.strerror or str(exc)
     # Without a detector, the kernel takes a value for kernel.nmi_watchdog and ignores it.
     return "" if host.read_word(_place(name)) == value else "it ignores the value"
+
+
+def has_sysctl(host: Host, name: str) -> bool:
+    """Say whether the kernel has a setting."""
+    return host.exists(_place(name))
 
 
 def _place(name: str) -> str:

@@ -204,7 +204,8 @@ def observe(
     facts["sysctl_files"] = _sysctl_files(host)
     facts["unsupported"] = _unsupported(facts)
     facts["originals"] = sorted(ORIGINALS.load(host))
-    facts["own_sysctls"] = SYSCTLS_BEFORE.load(host)
+    kept = SYSCTLS_BEFORE.load(host)
+    facts["own_sysctls"] = {name: kept[name] for name in kept if deploy.has_sysctl(host, name)}
     facts["paths"] = {path: _look(host, path) for path in paths}
     tooling = detect_tooling(host, release, tooling_name)
     facts["tooling"] = _tooling(host, tooling, facts)

@@ -255,9 +255,36 @@ def collector(wanted: Wanted, default: str = "") -> t.Tuple[t.Optional[t.List[st
     return (None, problems) if problems else (_with_parts(wanted, default.split()), [])
 
 
+# The short options of makedumpfile that take a value.
+MAKEDUMPFILE_VALUED = "bdgiLx"
+
+
+def single_options(words: t.Sequence[str], valued: str) -> t.List[str]:
+    """Return words with joined short options apart, as getopt reads them: -cd31 is -c -d31.
+
+    :param valued: the letters of the options that take a value; it may be the next word, which stays as it is.
+    """
+    result: t.List[str] = []
+    of_option = False
+    for word in words:
+        if of_option or not re.match(r"-[A-Za-z]", word):
+            result.append(word)
+            of_option = False
+            continue
+        letters = word[1:]
+        while letters:
+            takes = letters[0] in valued
+            result.append("-" + (letters if takes else letters[0]))
+            of_option = takes and len(letters) == 1
+            letters = "" if takes else letters[1:]
+    return result
+
+
 def _with_parts(wanted: Wanted, words: t.Sequence[str]) -> t.List[str]:
     """Return makedumpfile's words with the parts that are set in place of the default's."""
     result = list(words) or ["makedumpfile"]
+    if os.path.basename(result[0]) == "makedumpfile":
+        result[1:] = single_options(result[1:], MAKEDUMPFILE_VALUED)
     if wanted.compression is not None:
         result = [word for word in result if word not in COMPRESSIONS.values()]
         result += [COMPRESSIONS[wanted.compression]] if COMPRESSIONS[wanted.compression] else []
@@ -275,15 +302,20 @@ def _with_parts(wanted: Wanted, words: t.Sequence[str]) -> t.List[str]:
 
 
 def _without_option(words: t.Sequence[str], names: t.Sequence[str]) -> t.List[str]:
+    """Return single options without these.
+
+    :param names: of one letter with their dash, to which a value may be joined, or long with both dashes.
+    """
     result: t.List[str] = []
-    skip = False
+    joined = tuple(name if len(name) == 2 else name + "=" for name in names)
+    skip = keep = False
     for word in words:
-        if skip:
-            skip = False
-        elif word in names:
-            skip = True
-        elif not any(word.startswith(name + "=") for name in names):
+        if not skip and (keep or not (word in names or word.startswith(joined))):
             result.append(word)
+            # The next word is its value, whatever it looks like.
+            keep = not keep and bool(re.match(rf"-[{MAKEDUMPFILE_VALUED}]\Z", word))
+            continue
+        skip, keep = not skip and word in names, False
     return result
 
 
@@ -417,15 +449,12 @@ def problems(wanted: Wanted) -> t.List[str]:
     found += [
         f"kdump_fence_nodes: {node!r} must be the name or the address of a node, such as 'node2'"
         for node in wanted.fence_nodes
-        if not re.match(r"[A-Za-z0-9][A-Za-z0-9.:_-]*\Z", node)
+        # An IPv6 address of one link may have the device of it: fe80::1%eth0.
+        if not re.match(r"[A-Za-z0-9][A-Za-z0-9.:_-]*(%[A-Za-z0-9][A-Za-z0-9._-]*)?\Z", node)
     ]
     if wanted.fence_args and not re.match(r"[A-Za-z0-9_@%+=:,./ -]*\Z", wanted.fence_args):
         found.append(
             f"kdump_fence_args: {wanted.fence_args!r} may hold only letters, digits, blanks and _ @ % + = : , . / -"
-        )
-    if wanted.fence_args and not wanted.fence_nodes:
-        found.append(
-            "kdump_fence_args: says how to tell nodes, and there are no kdump_fence_nodes; set both, or none"
         )
     if wanted.kernel_version and not re.match(
         r"[A-Za-z0-9][A-Za-z0-9_.+~-]*\Z", wanted.kernel_version

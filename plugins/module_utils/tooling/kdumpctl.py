@@ -53,6 +53,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.wanted import (
 STATE = "/var/lib/kdump"
 KEPT = ".kdump-fleet"  # behind the name of an initrd: the one from before the last build
 FENCE_SENDER = "/usr/libexec/fence_kdump_send"
+CLUSTER = "/var/lib/pacemaker/cib/cib.xml"
 OWN_HOOKS = "/etc/kdump-fleet"
 LIBRARIES = "/usr/lib/kdump"  # what kdumpctl sources
 FADUMP_ARGUMENTS = "/sys/kernel/fadump/bootargs_append"
@@ -162,6 +163,7 @@ class _Now(t.NamedTuple):
     hostname: str
     addresses: str  # as 'hostname -I' shows them
     fence: bool  # there is a program that sends fence_kdump's messages
+    cluster: bool  # Pacemaker has a fence_kdump device, and so its nodes are told
     ostree: bool
     fadump: bool  # the running kernel has it
     fadump_arguments: bool  # and takes more arguments for it
@@ -194,6 +196,7 @@ def _now(facts: Facts) -> _Now:
         rules.get("hostname", ""),
         rules.get("addresses", ""),
         rules.get("fence", True),
+        rules.get("cluster", False),
         rules.get("ostree", False),
         rules.get("fadump", False),
         rules.get("fadump_arguments", True),
@@ -270,6 +273,7 @@ class Kdumpctl(Tooling):
             "hostname": host.read_word("/proc/sys/kernel/hostname") or "",
             "addresses": host.ask(["hostname", "-I"]) or "",
             "fence": host.exists(FENCE_SENDER),
+            "cluster": 'type="fence_kdump"' in (host.read(CLUSTER) or ""),
             "ostree": host.exists("/run/ostree-booted"),
             "fadump": _fadump(host),
             "fadump_arguments": host.exists(FADUMP_ARGUMENTS),
@@ -807,10 +811,22 @@ def _sysconfig_defaults(now: _Now) -> t.Dict[str, str]:
 
 
 def _set_fence(wanted: Wanted, now: _Now, made: Configuration) -> None:
+    there = None if wanted.exclusive else now.settings.get("fence_kdump_nodes")
+    if wanted.fence_args and not wanted.fence_nodes and not there and not now.cluster:
+        made.warnings.append(
+            "kdump_fence_args: says how to tell nodes, and neither kdump_fence_nodes nor the host's kdump.conf nor Pacemaker "
+            "names any, so nobody will be told; set kdump_fence_nodes"
+        )
     if not wanted.fence_nodes:
         return
     made.settings["fence_kdump_nodes"] = " ".join(wanted.fence_nodes)
     for node in wanted.fence_nodes:
+        if "%" in node:
+            # kdumpctl takes it, but dracut's module looks for the way there with "ip route get", which knows no scope.
+            made.problems.append(
+                f"kdump_fence_nodes: {node!r} has a scope, with which mkdumprd finds no way there and builds no initrd; use "
+                "another address, or a name for it"
+            )
         # As kdumpctl does it with grep: an address that only ends like the node's counts as the host's own.
         pattern = re.escape(node).replace(r"\.", ".") + " "
         if node == now.hostname or re.search(pattern, now.addresses + " "):

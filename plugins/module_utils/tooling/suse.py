@@ -30,17 +30,16 @@ from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.suse_sysconfig import (
     COMMANDLINE,
     MAIL_AT_BOOT,
-    MAKEDUMPFILE_VALUED,
     SCRIPTS,
     SuseSysconfig,
     Version,
     parse_savedir,
-    single_options,
     together,
     version_of,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.wanted import (
     FILE_SYSTEMS,
+    MAKEDUMPFILE_VALUED,
     Configuration,
     OwnFile,
     Wanted,
@@ -48,6 +47,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.wanted import (
     hooks,
     interpreter,
     own_options,
+    single_options,
     ssh_destination,
     ssh_location,
     unsupported,
@@ -199,9 +199,9 @@ class Suse(Tooling):
         problems += self._setting_problems(settings, set(options), version)
         problems += _combined(settings, _settings(facts), version)
         if wanted.early is False:
-            problems.append(
-                "kdump_early: false: SUSE's kdump cannot honour it: kdump-early.service comes with kdump.service, and "
-                "loads the capture kernel as soon as the local file systems are there; leave it out, or set true"
+            warnings.append(
+                "kdump_early: false: has no effect on this host: kdump-early.service comes with SUSE's kdump.service, and loads "
+                "the capture kernel as soon as the local file systems are there"
             )
         warnings += self._setting_warnings(settings, set(options), version)
         arguments = {}

@@ -20,6 +20,10 @@ from ansible_collections.kdump.fleet.plugins.module_utils.tooling import assignm
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
     SECRET,
 )
+from ansible_collections.kdump.fleet.plugins.module_utils.wanted import (
+    MAKEDUMPFILE_VALUED,
+    single_options,
+)
 
 Version = t.Tuple[int, ...]
 Check = t.Callable[[str, Version], str]
@@ -306,30 +310,7 @@ def _words(value: str) -> str:
     return "has a quote that is never closed" if _open_quote(value) else ""
 
 
-# The short options that take a value, of makedumpfile and of kexec.
-MAKEDUMPFILE_VALUED = "bdgiLx"
-_KEXEC_VALUED = "t"
-
-
-def single_options(words: t.Sequence[str], valued: str) -> t.List[str]:
-    """Return words with joined short options apart, as getopt reads them: -cd31 is -c -d31.
-
-    :param valued: the letters of the options that take a value; it may be the next word, which stays as it is.
-    """
-    result: t.List[str] = []
-    of_option = False
-    for word in words:
-        if of_option or not re.match(r"-[A-Za-z]", word):
-            result.append(word)
-            of_option = False
-            continue
-        letters = word[1:]
-        while letters:
-            takes = letters[0] in valued
-            result.append("-" + (letters if takes else letters[0]))
-            of_option = takes and len(letters) == 1
-            letters = "" if takes else letters[1:]
-    return result
+_KEXEC_VALUED = "t"  # the short options of kexec that take a value
 
 
 def _conflict(value: str, reasons: t.Mapping[t.Tuple[str, ...], str], valued: str) -> str:

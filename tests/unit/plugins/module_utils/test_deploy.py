@@ -15,6 +15,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.configuration import (
     edited,
     shown_texts,
 )
+from ansible_collections.kdump.fleet.plugins.module_utils.observe import observe
 from ansible_collections.kdump.fleet.plugins.module_utils.records import (
     ORIGINALS,
     PENDING,
@@ -444,6 +445,26 @@ def test_sysctls_are_set_and_go_back(host: FakeHost) -> None:
     assert settle({}) == 1
     assert host.read(panic) == "30\n" and not host.exists(SYSCTLS.path)
     assert not host.exists(SYSCTLS_SET.path)
+
+
+def test_a_setting_that_the_kernel_has_no_more_is_forgotten(host: FakeHost) -> None:
+    panic, oops = "/proc/sys/kernel/panic", "/proc/sys/kernel/panic_on_oops"
+    host.put(panic, "0\n")
+    host.put(oops, "0\n")
+    wanted = {"kernel.panic": "10", "kernel.panic_on_oops": "1"}
+    deploy.set_sysctls(host, deploy.sysctl_changes(host, wanted), wanted)
+    assert observe(host)["own_sysctls"] == {"kernel.panic": "0", "kernel.panic_on_oops": "0"}
+    os.unlink(host.path(oops))
+    # What is not there is not planned, and goes with the next run.
+    assert observe(host)["own_sysctls"] == {"kernel.panic": "0"}
+    deploy.set_sysctls(host, [], {"kernel.panic": "10"})
+    assert (SYSCTLS.load(host), SYSCTLS_SET.load(host)) == (
+        {"kernel.panic": "0"},
+        {"kernel.panic": "10"},
+    )
+    os.unlink(host.path(panic))
+    deploy.set_sysctls(host, [], {})
+    assert not host.exists(SYSCTLS.path) and not host.exists(SYSCTLS_SET.path)
 
 
 def test_a_value_that_the_kernel_ignores_is_no_success(

@@ -390,6 +390,7 @@ PROBLEMS: t.List[t.Tuple[Wanted, t.Dict[str, t.Any], str]] = [
         {"rules": {**NEW, "addresses": "10.0.0.1 fe80::1"}},
         "'0.0.0.1' is this host itself",
     ),
+    (Wanted(fence_nodes=["fe80::1%eth0"]), {}, "'fe80::1%eth0' has a scope, with which mkdumprd"),
     (
         Wanted(dumps_to_keep=3),
         {},
@@ -531,6 +532,12 @@ WARNINGS: t.List[t.Tuple[Wanted, t.Dict[str, t.Any], str]] = [
     (Wanted(pre_hooks=[OTHER]), {}, "kdump_pre_hooks: 20-log is run by /usr/bin/python3"),
     (Wanted(early=True), {}, "dump and boot without end"),
     (Wanted(fence_nodes=["node2"]), {"rules": {**NEW, "fence": False}}, "fence-agents-kdump"),
+    (Wanted(fence_args="-p 7410"), {}, "kdump_fence_args: says how to tell nodes, and neither"),
+    (
+        Wanted(fence_args="-p 7410", exclusive=True),
+        {"settings": {"fence_kdump_nodes": "n1"}},
+        "kdump_fence_args: says how to tell nodes, and neither",
+    ),
     (Wanted(options={"KDUMP_COMANDLINE": "x"}), {}, "did you mean KDUMP_COMMANDLINE?"),
     (
         Wanted(fadump="on", commandline_append="a=1"),
@@ -591,6 +598,9 @@ NO_WARNINGS: t.List[t.Tuple[Wanted, t.Dict[str, t.Any]]] = [
         Wanted(dracut_args="--add x"),
         {"settings": {"dracut_args": '--mount "/dev/vdb /mnt xfs rw"'}},
     ),
+    (Wanted(fence_args="-p 7410"), {"settings": {"fence_kdump_nodes": "n1"}}),
+    (Wanted(fence_args="-p 7410"), {"rules": {**NEW, "cluster": True}}),
+    (Wanted(fence_args="-p 7410", fence_nodes=["n1"]), {}),
     (Wanted(threads=2), {}),
     (Wanted(threads=4), {"settings": FOUR}),
     (Wanted(threads=2), {"settings": FOUR, "release": "1.0.49-1.fc41"}),
@@ -837,7 +847,9 @@ def test_observed(el9: FakeHost) -> None:
     assert found["options"] == ["core_collector", "ext2", "ext3", "path", "ssh"]
     assert found["hook_folders"] == ["pre"]
     assert (found["hostname"], found["addresses"]) == ("node1", "10.0.0.1 fe80::1")
-    assert (found["fence"], found["ostree"]) == (False, False)
+    assert (found["fence"], found["ostree"], found["cluster"]) == (False, False, False)
+    el9.put("/var/lib/pacemaker/cib/cib.xml", '<primitive id="k" type="fence_kdump"/>\n')
+    assert TOOLING.observed(el9)["cluster"] is True
     assert (found["fadump"], found["fadump_arguments"]) == (False, False)
 
 

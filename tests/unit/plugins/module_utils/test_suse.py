@@ -168,6 +168,10 @@ SETTINGS: t.List[t.Tuple[Wanted, t.Dict[str, t.Optional[str]]]] = [
         Wanted(notification={"to": "root@example.org", "smtp_server": "mail"}),
         {"KDUMP_NOTIFICATION_TO": "root@example.org", "KDUMP_SMTP_SERVER": "mail"},
     ),
+    (
+        Wanted(fence_nodes=["fe80::1%eth0"]),
+        {"KDUMP_POSTSCRIPT": f"{FENCE} {ARGUMENTS} fe80::1%eth0"},
+    ),
     (Wanted(fence_nodes=["n1", "n2"]), {"KDUMP_POSTSCRIPT": f"{FENCE} {ARGUMENTS} n1 n2"}),
     (Wanted(options={"KDUMP_FREE_DISK_SIZE": 128}), {"KDUMP_FREE_DISK_SIZE": "128"}),
 ]
@@ -344,7 +348,6 @@ REFUSED: t.List[t.Tuple[Wanted, t.Dict[str, t.Any], str]] = [
     (Wanted(capture_kernel="/boot/x"), {"release": "1.0.2"}, "not a path"),
     (Wanted(bootdir="/efi"), {}, "set kdump_capture_kernel"),
     (Wanted(force_rebuild="always"), {}, "set auto"),
-    (Wanted(early=False), {}, "kdump_early: false: SUSE's kdump cannot honour it"),
     (Wanted(auto_reset_crashkernel=True), {}, "would both set crashkernel="),
     (Wanted(fadump="on"), {}, "ppc64le alone"),
     (
@@ -416,6 +419,7 @@ WARNED: t.List[t.Tuple[Wanted, str]] = [
         Wanted(notification={"to": "a@b", "smtp_user": "u", "smtp_server": "mail"}),
         "KDUMP_SMTP_PASSWORD",
     ),
+    (Wanted(early=False), "kdump_early: false: has no effect on this host"),
     (Wanted(commandline="quiet"), "kdump_commandline: KDUMP_COMMANDLINE='quiet' replaces"),
 ]
 
