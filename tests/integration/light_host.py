@@ -100,6 +100,7 @@ class LightHost:
         self.write("/tmp/play.json", json.dumps([{"hosts": "all", "gather_facts": False, **play}]))
         done = self.run(
             "env", "ANSIBLE_PYTHON_INTERPRETER=/usr/bin/python3", "ANSIBLE_NOCOLOR=1",
+            "ANSIBLE_PIPELINING=1",
             "ansible-playbook", "-i", "light,", "-c", "local", *options, "/tmp/play.json",
         )  # fmt: skip
         return Play(done.returncode, done.stdout + done.stderr)

@@ -214,9 +214,11 @@ def test_a_removal_that_was_cut_off_is_finished(base: Path, capsys: t.Any) -> No
 
 def test_the_receivers_lock_is_held_while_one_is_removed(base: Path) -> None:
     make(base, "db1/.sessions", 0, ["lock"])
-    with keep.opened(str(base / "db1")) as host, keep.sessions_held(host):
-        with open(str(base / "db1/.sessions/lock"), "r+b") as handle, pytest.raises(OSError):
+    lock = str(base / "db1/.sessions/lock")
+    with keep.opened(str(base / "db1")) as host, open(lock, "r+b") as handle:
+        with keep.sessions_held(host), pytest.raises(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_what_cannot_be_read_is_no_traceback(base: Path, capsys: t.Any) -> None:
