@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from kdump_lab import __main__ as command_line
 from kdump_lab import common, efi, image, machine
 
 ONE_LINE = """\
@@ -148,3 +149,19 @@ def test_a_console_is_readable(tmp_path: Path) -> None:
     log.write_bytes(b"one\r\n\x1b[0mtwo\nthree\xff\n")
     assert common.tail(log, 2).splitlines()[0].endswith("two")
     assert common.tail(tmp_path / "none", 2) == ""
+
+
+@pytest.mark.parametrize(
+    "words, expected",
+    [
+        ("list", ["list"]),
+        ("--machines /m up a --cpus 1", ["--machines /m up a --cpus 1"]),
+        (
+            "--machines /m up a --cpus 1 --and b",
+            ["--machines /m up a --cpus 1", "--machines /m up b"],
+        ),
+        ("up a --and b --disk 9", ["up a", "up b --disk 9"]),
+    ],
+)
+def test_several_machines_on_one_command_line(words: str, expected: list[str]) -> None:
+    assert command_line.commands(words.split()) == [line.split() for line in expected]

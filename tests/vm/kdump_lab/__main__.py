@@ -7,9 +7,12 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import sys
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import common, image, machine
@@ -27,7 +30,9 @@ def main() -> int:
     build = actions.add_parser("image", help="build an image if it is not cached")
     build.add_argument("suite", choices=image.SUITES)
     up = actions.add_parser(
-        "up", help="create and boot a machine; prints its connection variables as JSON"
+        "up",
+        help="create and boot a machine; prints its connection variables as JSON. With --and between them several at once, "
+        "one line each",
     )
     up.add_argument("name")
     up.add_argument("--suite", choices=image.SUITES, default="bookworm")
@@ -56,9 +61,9 @@ def main() -> int:
     ssh.add_argument("name")
     ssh.add_argument("command", nargs=argparse.REMAINDER)
     actions.add_parser("list", help="list the machines")
-    args = parser.parse_args()
+    each = [parser.parse_args(argv) for argv in commands(sys.argv[1:])]
     try:
-        return act(args)
+        return boot(each) if each[0].action == "up" else act(each[0])
     except common.LabError as exc:
         common.say(f"[lab] {exc}")
         return 1
@@ -67,17 +72,45 @@ def main() -> int:
         return 130
 
 
-def act(args: argparse.Namespace) -> int:
-    if args.action == "image":
-        print(image.ensure(args.suite, args.boot).folder)
-    elif args.action == "up":
-        if bool(args.network) != bool(args.address):
-            raise common.LabError("--network and --address go together")
+def commands(argv: t.Sequence[str]) -> list[list[str]]:
+    """Return the command lines of several machines; what precedes 'up' is for each of them."""
+    parts = [
+        list(words) for split, words in itertools.groupby(argv, "--and".__eq__) if not split
+    ] or [[]]
+    shared = parts[0][: parts[0].index("up") + 1] if "up" in parts[0] else []
+    return [parts[0], *([*shared, *part] for part in parts[1:])]
+
+
+def boot(each: t.Sequence[argparse.Namespace]) -> int:
+    """Boot machines side by side: one that waits for its disk leaves the processor to the others."""
+    if any(bool(args.network) != bool(args.address) for args in each):
+        raise common.LabError("--network and --address go together")
+
+    def one(args: argparse.Namespace) -> machine.Machine:
         spec = machine.Spec(
             args.name, args.memory, args.cpus, tuple(args.disk), args.network, args.address
         )
-        made = machine.create(spec, image.ensure(args.suite, args.boot), args.machines / args.name)
-        print(json.dumps(made.inventory_vars()))
+        return machine.create(spec, image.ensure(args.suite, args.boot), args.machines / args.name)
+
+    with ThreadPoolExecutor() as pool:
+        booting = [pool.submit(one, args) for args in each]
+        try:
+            made = [future.result() for future in booting]
+        except BaseException:
+            # Without their QEMU the others end too. One that was there before is not this command's to remove.
+            for args, future in zip(each, booting):
+                if future.cancel() or (future.done() and future.exception()):
+                    continue
+                machine.Machine(args.machines / args.name).remove()
+            raise
+    for found in made:
+        print(json.dumps(found.inventory_vars()))
+    return 0
+
+
+def act(args: argparse.Namespace) -> int:
+    if args.action == "image":
+        print(image.ensure(args.suite, args.boot).folder)
     elif args.action == "down":
         machine.Machine(args.machines / args.name).remove()
     elif args.action == "console":
