@@ -46,6 +46,7 @@ STICKY = 0o1000
 # Set by the role itself or by playbooks of this collection.
 OTHER_NAMES = (
     "kdump_reboot_required",
+    "kdump_drill",
     "kdump_drill_accept_local",
     "kdump_drill_account",
     "kdump_drill_confirm",
