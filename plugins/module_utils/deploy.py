@@ -13,6 +13,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils import configuration
 from ansible_collections.kdump.fleet.plugins.module_utils.configuration import SettingsError
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.records import (
+    BAKED,
     ORIGINALS,
     PENDING,
     SYSCTLS,
@@ -163,6 +164,7 @@ def write(host: Host, found: t.Sequence[FileChange], final: bool = False) -> Non
     _replace(host, found)
     if final:
         ORIGINALS.forget(host)
+        BAKED.forget(host, list(BAKED.load(host)))
     else:
         _forget_what_is_back(host)
 

@@ -148,3 +148,5 @@ SYSCTLS = ValuesBefore("sysctls.json")
 # And what was set in their place: another value there is somebody else's.
 SYSCTLS_SET = ValuesBefore("sysctls-set.json")
 ARGUMENTS = ValuesBefore("arguments.json")
+# What of the network a capture initrd was built with, by the initrd's path; see baked.py.
+BAKED = ValuesBefore("baked.json")

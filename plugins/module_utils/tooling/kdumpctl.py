@@ -16,6 +16,7 @@ import shutil
 import time
 import typing as t
 
+from ansible_collections.kdump.fleet.plugins.module_utils import baked, target
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.runner import CommandError
 from ansible_collections.kdump.fleet.plugins.module_utils.space import collector_level
@@ -400,6 +401,7 @@ class Kdumpctl(Tooling):
             # A time in the future says nothing: no initrd could ever be newer.
             if changed is not None and built < changed <= time.time():
                 stale.append(f"{source} is newer than {boot.initrd}")
+        stale += baked.changes(host, boot.initrd, built)
         if host.exists(EARLY) and boot.system and (host.mtime(boot.system) or 0) < built:
             stale.append(f"{boot.system} holds an older {boot.initrd} for early kdump, or none")
         return Initrd(boot.initrd, boot.kernel, True, stale)
@@ -422,6 +424,8 @@ class Kdumpctl(Tooling):
             boot = _boot(host, kernel, settings)
             if not host.size(boot.initrd):
                 raise CommandError(f"kdumpctl said that it built an initrd, but there is no {boot.initrd}")  # fmt: skip
+            server = baked.server_of(_server(host, settings))
+            baked.keep(host, boot.initrd, server, _keeps_resolv_conf(host))
             if host.exists(EARLY):
                 _rebuild_for_early(host, boot)
         except BaseException:
@@ -1006,7 +1010,8 @@ def _sources(host: Host, boot: _Boot, settings: t.Mapping[str, str]) -> t.List[s
             *("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_config"),
             *host.glob("/etc/ssh/ssh_config.d/*.conf"),
         ]
-    if kind == "ssh" or kind.startswith("nfs"):
+    if _server(host, settings):
+        result += ["/etc/hosts", "/etc/nsswitch.conf", "/etc/NetworkManager/system-connections"]
         result += host.glob("/etc/NetworkManager/system-connections/*")
         result += host.glob("/etc/sysconfig/network-scripts/ifcfg-*")
         if _keeps_resolv_conf(host):
@@ -1014,8 +1019,30 @@ def _sources(host: Host, boot: _Boot, settings: t.Mapping[str, str]) -> t.List[s
     return [path for path in dict.fromkeys(result) if path]
 
 
+def _server(host: Host, settings: t.Mapping[str, str]) -> str:
+    """Return where dumps go over the network, as the settings or /proc/mounts name it; '' if they stay on the host."""
+    kind = _target_kind(settings)
+    if kind == "ssh" or kind.startswith("nfs"):
+        return settings.get(kind) or (mount_of(settings.get("dracut_args", "")) or [""])[0]
+    if kind:
+        return ""
+    # Without a target, kdumpctl takes the share that the path lies on.
+    found = target.mounts(host.read("/proc/self/mountinfo") or "")
+    _path, mount = target.resolved(host, found, settings.get("path") or "/var/crash")
+    return mount.source if mount is not None and mount.fstype.startswith("nfs") else ""
+
+
 def _keeps_resolv_conf(host: Host) -> bool:
-    """Say whether the capture kernel uses the copy of resolv.conf; otherwise NetworkManager writes one there."""
+    """Say whether the capture kernel uses the copy of resolv.conf; otherwise NetworkManager writes one there.
+
+    It writes none over a link, either, but for its own and that of systemd-resolved.
+    """
+    try:
+        link = os.readlink(host.path("/etc/resolv.conf"))
+    except OSError:
+        link = ""
+    if link and not re.search(r"run/(systemd|NetworkManager)/", link):
+        return True
     files = ["/etc/NetworkManager/NetworkManager.conf", *host.glob("/etc/NetworkManager/conf.d/*.conf")]  # fmt: skip
     return any(re.search(r"^\s*dns\s*=\s*none\s*$", host.read(path) or "", re.M) for path in files)
 

@@ -15,7 +15,7 @@ import shutil
 import time
 import typing as t
 
-from ansible_collections.kdump.fleet.plugins.module_utils import ssh_client
+from ansible_collections.kdump.fleet.plugins.module_utils import baked, ssh_client
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.runner import CommandError
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling import assignments
@@ -304,6 +304,7 @@ class Suse(Tooling):
             # A time in the future says nothing: no initrd could ever be newer.
             if changed is not None and built < changed <= time.time():
                 stale.append(f"{source} is newer than {path}")
+        stale += baked.changes(host, path, built)
         if path == INITRD:
             stale += _other_kernel(host, settings, kernel)
         return Initrd(path, kernel, True, stale)
@@ -323,6 +324,9 @@ class Suse(Tooling):
             if _identity(host, path) in (None, before):
                 # It ends with success where it may not write, too.
                 raise CommandError(f"mkdumprd has not built {path}: {said.strip() or 'it said nothing'}")  # fmt: skip
+            target = parse_savedir(settings.get("KDUMP_SAVEDIR") or "/var/crash")
+            # Its capture's command line has the name servers of this host.
+            baked.keep(host, path, target.host.strip("[]") if target else "", True)
         except BaseException:
             self.revert(host, kernel)
             raise

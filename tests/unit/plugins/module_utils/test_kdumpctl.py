@@ -880,6 +880,7 @@ def test_a_good_initrd(el9: FakeHost) -> None:
 
 SSH = "ssh kdump@server\nsshkey /root/.ssh/key\n"
 NFS = "nfs server:/dumps\n"
+SHARE = {"/proc/self/mountinfo": "22 1 0:1 / /var/crash rw - nfs4 server:/dumps rw\n"}
 NO_DNS = {"/etc/NetworkManager/conf.d/x.conf": "[main]\ndns=none\n"}
 # More of kdump.conf, other files from before, the file that is newer.
 STALE: t.List[t.Tuple[str, t.Dict[str, str], str]] = [
@@ -900,6 +901,12 @@ STALE: t.List[t.Tuple[str, t.Dict[str, str], str]] = [
     (SSH, {}, "/etc/NetworkManager/system-connections/eth0.nmconnection"),
     (NFS, {}, "/etc/sysconfig/network-scripts/ifcfg-eth0"),
     (NFS, NO_DNS, "/etc/resolv.conf"),
+    (NFS, {}, "/etc/hosts"),
+    (SSH, {}, "/etc/hosts"),
+    (SSH, {}, "/etc/ssh/ssh_config.d/50-x.conf"),
+    # A share that the path lies on is a server too.
+    ("", SHARE, "/etc/NetworkManager/system-connections/eth0.nmconnection"),
+    ('dracut_args --mount "s:/x /m nfs defaults"\n', {}, "/etc/hosts"),
     ("", {"/usr/libexec/fence_kdump_send": ""}, "/etc/sysconfig/fence_kdump"),
 ]
 
@@ -910,7 +917,7 @@ def test_a_stale_initrd(el9: FakeHost, conf: str, before: t.Dict[str, str], chan
     for path, text in before.items():
         el9.put(path, text, mtime=100)
     el9.put(changed, el9.read(changed) or "x", mtime=2000)
-    for folder in el9.glob("/etc/kdump/*.d"):
+    for folder in [*el9.glob("/etc/kdump/*.d"), *el9.glob("/etc/NetworkManager/*")]:
         os.utime(el9.path(folder), (100, 100))
     assert TOOLING.initrd(el9, KERNEL).stale == [f"{changed} is newer than {INITRD}"]
 
@@ -1074,6 +1081,37 @@ def test_build_keeps_the_initrd_before(el9: FakeHost) -> None:
     assert TOOLING.revert(el9, KERNEL)
     assert (el9.read(INITRD), el9.mtime(INITRD)) == ("initrd", 1000)
     assert not TOOLING.revert(el9, KERNEL)
+
+
+def test_another_card_on_the_way_to_the_server_is_built_in(el9: FakeHost) -> None:
+    """kdumpctl itself would never look at it: its start builds nothing, so that the build is forced."""
+    el9.put("/etc/kdump.conf", NFS.replace("server", "192.0.2.1"), mtime=100)
+    el9.put("/sys/class/net/eth0/address", "52:54:00:00:00:01\n")
+    el9.runner.answer("ip", "-oneline", "route", "get", "192.0.2.1", stdout="192.0.2.1 dev eth0 src 192.0.2.9\n")  # fmt: skip
+    rebuilds(el9, "kdumpctl", "rebuild")
+    TOOLING.build(el9, KERNEL)
+    assert TOOLING.initrd(el9, KERNEL).stale == []
+    el9.put("/sys/class/net/eth0/address", "52:54:00:00:00:02\n")
+    (reason,) = TOOLING.initrd(el9, KERNEL).stale
+    assert "the way to 192.0.2.1 is over eth0 (52:54:00:00:00:02)" in reason
+    started = len(el9.runner.started)
+    TOOLING.build(el9, KERNEL)
+    assert ("kdumpctl", "rebuild") in el9.runner.started[started:]
+    assert TOOLING.initrd(el9, KERNEL).stale == []
+
+
+def test_a_resolver_that_is_in_the_initrd(el9: FakeHost) -> None:
+    el9.put("/etc/kdump.conf", NFS.replace("server", "192.0.2.1"), mtime=100)
+    el9.put("/var/own.conf", "nameserver 192.0.2.53\n")
+    # NetworkManager, in the capture too, leaves such a link alone.
+    os.symlink("../var/own.conf", el9.path("/etc/resolv.conf"))
+    rebuilds(el9, "kdumpctl", "rebuild")
+    TOOLING.build(el9, KERNEL)
+    assert TOOLING.initrd(el9, KERNEL).stale == []
+    el9.put("/var/own.conf", "nameserver 192.0.2.54\n", mtime=50)
+    assert TOOLING.initrd(el9, KERNEL).stale == [
+        f"/etc/resolv.conf names other servers than {INITRD} was built with"
+    ]
 
 
 def test_confirm_throws_it_away(el9: FakeHost) -> None:

@@ -578,6 +578,20 @@ def test_build(sles: FakeHost) -> None:
     assert sles.glob("/var/lib/kdump/*.kdump-fleet") == []
 
 
+def test_a_resolver_or_a_card_that_changed(sles: FakeHost) -> None:
+    sles.put("/etc/sysconfig/kdump", 'KDUMP_SAVEDIR="nfs://192.0.2.1/x"\n', mtime=1000)
+    sles.put("/etc/resolv.conf", "nameserver 192.0.2.53\n")
+    sles.put("/sys/class/net/eth0/address", "52:54:00:00:00:01\n")
+    sles.runner.answer("ip", "-oneline", "route", "get", "192.0.2.1", stdout="192.0.2.1 dev eth0 src 192.0.2.9\n")  # fmt: skip
+    sles.runner.does("mkdumprd", "-f", action=lambda: sles.put(INITRD, "new"))
+    TOOLING.build(sles, KERNEL)
+    assert TOOLING.initrd(sles, KERNEL).stale == []
+    sles.put("/etc/resolv.conf", "nameserver 192.0.2.54\n")
+    sles.put("/sys/class/net/eth0/address", "52:54:00:00:00:02\n")
+    stale = TOOLING.initrd(sles, KERNEL).stale
+    assert ["192.0.2.1 is over eth0" in stale[0], "resolv.conf" in stale[1]] == [True, True]
+
+
 def test_a_build_that_fails_leaves_what_was_there(sles: FakeHost) -> None:
     def spoil() -> None:
         sles.put(INITRD, "half")
