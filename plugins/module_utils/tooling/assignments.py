@@ -545,11 +545,11 @@ class ShellFile(ConfigFile):
             shown = blanks + shell_reader.skeleton(line.text, SECRET)
             if not shown.strip():
                 shown = f'{head.group()}"{SECRET}' if head else REDACTED
-        more = line.text.count("\n") - shown.count("\n")
+        missing = line.text.count("\n") - shown.count("\n")
         if not head:
-            return shown + f"\n{REDACTED}" * more
+            return shown + f"\n{REDACTED}" * missing
         start, sign, rest = shown.partition("=")
-        return start + sign + "\\\n" * more + rest
+        return start + sign + "\\\n" * missing + rest
 
     def _shown_comment(self, text: str) -> str:
         shown = _IN_COMMENT.sub(rf"\g<1>{SECRET}", text)

@@ -36,7 +36,9 @@ def built(host: FakeHost) -> FakeHost:
     host.put("/etc/resolv.conf", "# by hand\nnameserver 10.0.0.53\n")
     card(host, "eth0", "virtio_net", "52:54:00:00:00:01")
     route(host, "eth0")
-    host.runner.answer("getent", "ahosts", "server", stdout="192.0.2.1 STREAM server\n192.0.2.1 DGRAM\n")
+    host.runner.answer(
+        "getent", "ahosts", "server", stdout="192.0.2.1 STREAM server\n192.0.2.1 DGRAM\n"
+    )
     keep(host, INITRD, "server", True)
     return host
 

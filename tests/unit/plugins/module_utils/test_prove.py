@@ -120,9 +120,19 @@ def test_options(box: Box, place: Place, mounted: str, options: str) -> None:
 
 def test_what_fstab_says_of_a_device_counts(box: Box) -> None:
     box.host.put("/dev/vdb", "")
-    box.host.put("/etc/fstab", "/dev/vdb /d ext4 noauto,nofail,ro,x-systemd.automount,data=journal 0 2\n")
+    box.host.put(
+        "/etc/fstab", "/dev/vdb /d ext4 noauto,nofail,ro,x-systemd.automount,data=journal 0 2\n"
+    )
     box.prove(Place("ext4", "/dev/vdb", "/"))
-    assert box.programs("mount")[1] == ("mount", "-t", "ext4", "-o", "data=journal", "/dev/vdb", "/mnt/target")
+    assert box.programs("mount")[1] == (
+        "mount",
+        "-t",
+        "ext4",
+        "-o",
+        "data=journal",
+        "/dev/vdb",
+        "/mnt/target",
+    )
 
 
 def test_a_password_is_in_no_command(box: Box) -> None:
@@ -137,11 +147,17 @@ def test_a_password_is_in_no_command(box: Box) -> None:
 
 def test_what_is_mounted_is_shown_in_place(box: Box) -> None:
     box.host.put("/dev/vdb", "")
-    box.host.put("/proc/self/mountinfo", "22 1 0:1 / / rw - ext4 /dev/vda rw\n23 22 0:2 / /dumps rw - ext4 /dev/vdb rw\n")
+    box.host.put(
+        "/proc/self/mountinfo",
+        "22 1 0:1 / / rw - ext4 /dev/vda rw\n23 22 0:2 / /dumps rw - ext4 /dev/vdb rw\n",
+    )
     assert box.prove(Place("ext4", "/dev/vdb", "/var/crash")).proven
     assert box.isolated == 0 and box.programs("mount") == []
     assert box.programs("dd")[0][2].startswith("of=/dumps/var/crash/.kdump-fleet-proof-")
-    box.host.put("/proc/self/mountinfo", "22 1 0:1 / / rw - ext4 /dev/vda rw\n23 22 0:2 / /dumps ro - ext4 /dev/vdb rw\n")
+    box.host.put(
+        "/proc/self/mountinfo",
+        "22 1 0:1 / / rw - ext4 /dev/vda rw\n23 22 0:2 / /dumps ro - ext4 /dev/vdb rw\n",
+    )
     proof = box.prove(Place("ext4", "/dev/vdb", "/var/crash"))
     assert not proof.proven and "read-only" in proof.shown and len(box.programs("dd")) == 1
 
@@ -152,7 +168,10 @@ def test_a_folder_that_is_missing(box: Box) -> None:
     assert ("mkdir", "-p", "-m", "0700", "/mnt/target/var/crash") in box.server.started
     box.server.started.clear()
     message = box.refusal(NFS._replace(create=False))
-    assert message == "kdump_target: nfs server:/export: there is no folder /var/crash, and nobody makes it in a crash; make it"
+    assert (
+        message
+        == "kdump_target: nfs server:/export: there is no folder /var/crash, and nobody makes it in a crash; make it"
+    )
     assert box.refusal(Place("path", "", "/x")).startswith("kdump_path: there is no folder /x")
 
 
@@ -197,7 +216,11 @@ FAILURES: t.List[t.Tuple[Place, str, str, t.List[str]]] = [
 def test_failures(box: Box, place: Place, program: str, said: str, parts: t.List[str]) -> None:
     box.server.fails[program] = said
     message = box.refusal(place)
-    begin = "kdump_path: path " if place.type == "path" else f"kdump_target: {place.type} {place.location} "
+    begin = (
+        "kdump_path: path "
+        if place.type == "path"
+        else f"kdump_target: {place.type} {place.location} "
+    )
     assert message.startswith(begin), message
     for part in parts:
         assert part in message, message
@@ -210,7 +233,9 @@ def test_failures(box: Box, place: Place, program: str, said: str, parts: t.List
 
 
 def test_each_cause_is_met_by_a_failure() -> None:
-    met = {cause(said) for _place, _program, said, _parts in FAILURES} | {cause("was ended after 60 s")}
+    met = {cause(said) for _place, _program, said, _parts in FAILURES} | {
+        cause("was ended after 60 s")
+    }
     missing = [reason for _pattern, reason, remedy in CAUSES if (reason, remedy) not in met]
     # A device that is in use is met by the integration tests.
     assert missing == ["somebody else uses it"]
@@ -236,7 +261,11 @@ class Ftp(socketserver.StreamRequestHandler):
             server.said.append(word if not rest else f"{word} {rest}")
             if word in ("PASV", "EPSV"):
                 port = server.data.getsockname()[1]
-                self.say(f"229 Entering (|||{port}|)" if word == "EPSV" else f"227 ok (127,0,0,1,{port >> 8},{port & 255})")
+                self.say(
+                    f"229 Entering (|||{port}|)"
+                    if word == "EPSV"
+                    else f"227 ok (127,0,0,1,{port >> 8},{port & 255})"
+                )
             elif word == "STOR":
                 self.say("150 go" if server.takes else "553 no")
                 if server.takes:
@@ -245,7 +274,11 @@ class Ftp(socketserver.StreamRequestHandler):
                     connection.close()
                     self.say("226 done")
             else:
-                self.say({"USER": "331 password", "CWD": "250 ok", "DELE": "250 gone"}.get(word, "230 ok" if word == "PASS" else "200 ok"))
+                self.say(
+                    {"USER": "331 password", "CWD": "250 ok", "DELE": "250 gone"}.get(
+                        word, "230 ok" if word == "PASS" else "200 ok"
+                    )
+                )
 
     def say(self, line: str) -> None:
         self.wfile.write(f"{line}\r\n".encode())
@@ -289,7 +322,9 @@ def test_ftp_with_a_secret_is_only_greeted(ftp: t.Any) -> None:
 
 def test_ftp_that_takes_no_file(ftp: t.Any) -> None:
     ftp.takes = False
-    with pytest.raises(ProofError, match="kdump_target: ftp 127.0.0.1 /crash: talking to it: .*553 no"):
+    with pytest.raises(
+        ProofError, match="kdump_target: ftp 127.0.0.1 /crash: talking to it: .*553 no"
+    ):
         greeting(place_of(ftp), 30)
 
 

@@ -74,7 +74,8 @@ TOTAL = 1024000 * 1024
 
 
 @pytest.mark.parametrize(
-    "level, size", [(31, 163000), (16, 524000), (2, 1024000), (4, 813000), (8, 874000), (1, 1024000)]
+    "level, size",
+    [(31, 163000), (16, 524000), (2, 1024000), (4, 813000), (8, 874000), (1, 1024000)],
 )
 def test_an_estimate(level: int, size: int) -> None:
     kinds = estimate(MEMINFO, TOTAL)

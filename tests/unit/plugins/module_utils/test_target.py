@@ -205,7 +205,10 @@ def test_without_blkid_lsblk_says_it(disk: FakeHost) -> None:
 
 def test_a_device_that_is_in_use(disk: FakeHost) -> None:
     disk.put("/proc/self/mountinfo", MOUNTINFO)
-    disk.put("/proc/swaps", "Filename Type Size Used Priority\n/dev/disk/by-label/dumps partition 1 0 -2\n")
+    disk.put(
+        "/proc/swaps",
+        "Filename Type Size Used Priority\n/dev/disk/by-label/dumps partition 1 0 -2\n",
+    )
     disk.put("/sys/class/block/vdb/holders/dm-0/x", "")
     disk.put("/sys/class/block/dm-0/dm/name", "vg-dumps\n")
     disk.put("/sys/class/block/vdb/vdb1/partition", "1\n")
@@ -213,7 +216,11 @@ def test_a_device_that_is_in_use(disk: FakeHost) -> None:
     disk.put("/etc/fstab", "# x\nLABEL=dumps /var xfs defaults,noauto 0 2\n/dev/vda1 / ext4\n")
     facts = observe_target(disk, "xfs", "/dev/vdb")
     assert [mount["mount"] for mount in facts["mounts"]] == ["/var", "/bound"]
-    assert facts["swap"] and facts["holders"] == ["dm-0 (vg-dumps)"] and facts["partitions"] == ["vdb1"]
+    assert (
+        facts["swap"]
+        and facts["holders"] == ["dm-0 (vg-dumps)"]
+        and facts["partitions"] == ["vdb1"]
+    )
     assert facts["fstab"] == {
         "mount": "/var", "fstype": "xfs", "options": "defaults,noauto", "noauto": True,
     }  # fmt: skip

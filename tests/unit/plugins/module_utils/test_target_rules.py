@@ -148,7 +148,9 @@ ROOM: t.List[t.Tuple[t.Optional[t.Dict[str, t.Any]], t.Dict[str, t.Any], bool]] 
 def test_room(
     where: t.Optional[t.Dict[str, t.Any]], target: t.Dict[str, t.Any], short: bool
 ) -> None:
-    wanted = Wanted(space="refuse", target=where and {"type": where["type"], "location": "/dev/vdb"})
+    wanted = Wanted(
+        space="refuse", target=where and {"type": where["type"], "location": "/dev/vdb"}
+    )
     found = target_rules.problems(facts(where, **target), wanted)
     assert [problem.startswith("kdump_space: ") for problem in found] == ([True] if short else [])
     assert target_rules.problems(facts(where, **target), wanted._replace(space="warn")) == []
@@ -204,7 +206,9 @@ def test_findings_go_by_the_level_that_is_wanted(debian: FakeHost) -> None:
     assert found() == []
     assert "at level 0" in found(dump_level=0)[0]
     assert found(dump_level=0, space="ignore") == []
-    assert plan(given, Wanted(dump_level=0, space="refuse"))["errors"][0].startswith("kdump_space: ")
+    assert plan(given, Wanted(dump_level=0, space="refuse"))["errors"][0].startswith(
+        "kdump_space: "
+    )
 
 
 def test_a_path_on_a_share_needs_the_memory_of_a_network(debian: FakeHost) -> None:
