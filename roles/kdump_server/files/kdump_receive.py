@@ -566,7 +566,7 @@ class Config(t.NamedTuple):
     max_dumps: int = 0
     keep_free: int = 0
     max_sessions: int = 0
-    idle: float = 300
+    idle: float = 1800
     encrypt: t.Optional[t.Dict[str, t.Any]] = None
 
 
