@@ -239,7 +239,10 @@ def _judged(line: Line, reading: shell_reader.Reading) -> Line:
         own = first == line.number and (line.spoils or end == span[1])
         if first <= line.number <= end and not own:
             reason = "" if not line.key and not line.reason else line.reason or INSIDE
-            return Line(line.number, line.text, "", "", False, reason, "", "", "", span[1] > end, True)  # fmt: skip
+            stops = line.number == reading.stop
+            if stops and not line.spoils:
+                reason = f"{reason or STOPS}, and {SPOILT}"
+            return Line(line.number, line.text, "", "", False, reason, "", "", "", stops or span[1] > end, True)  # fmt: skip
     if line.spoils or line.number != reading.stop:
         return line
     return line._replace(reason=f"{line.reason or STOPS}, and {SPOILT}", spoils=True)
@@ -419,7 +422,7 @@ _IN_COMMENT = re.compile(r"(://[^:\n]*:|:(?!//|\s))[^\n]*(?=@)")
 # Behind a value, also what stands in one word with the #, which may be meant as a part of a password.
 _BEHIND = re.compile(r"(?<=#)[^\s#][^\n]*(?=@)")
 # A value with what looks like lines of their own.
-_SWALLOWED = re.compile(r"\n[ \t]*(#|[A-Za-z_]\w*[ \t]*\+?=)")
+_SWALLOWED = re.compile(r"(?<!\\)\n[ \t]*(#|(export[ \t]+)?[A-Za-z_]\w*[ \t]*\+?=)")
 # A key that is a secret's or looks like a misspelt one.
 _SECRETIVE = re.compile(r"PASS|SECRET|TOKEN", re.I)
 
@@ -490,7 +493,7 @@ class ShellFile(ConfigFile):
         values = self._shown_values(found)
         old = self._old_settings(found)
         # A quote is open somewhere, so that nothing is what it looks like.
-        torn = any(line.spoils or (line.key and _SWALLOWED.search(line.text)) for line in found)
+        torn = any(line.spoils and open_quote(line.text) for line in found)
         shown: t.List[str] = []
         hidden = ""  # what began with a secret and goes on
         for line in found:
@@ -498,7 +501,7 @@ class ShellFile(ConfigFile):
             if hidden and not (line.good and hidden.lstrip(" \t").startswith("#")):
                 hidden += line.text + "\n"
                 result = _redacted(line)
-            elif line.number in old or (torn and not line.good and line.text.strip() and SECRET in "".join(shown)):  # fmt: skip
+            elif line.number in old or (torn and SECRET in "".join(shown) and self._obscure(line)):
                 result = _redacted(line)
                 # A shell stops there, which must not be hidden.
                 result = result.replace(REDACTED, f'"{SECRET}', 1) if line.spoils else result
@@ -508,8 +511,13 @@ class ShellFile(ConfigFile):
                 hidden = ""
             if not line.text.endswith("\\") and not open_quote(hidden):
                 hidden = ""
+            torn = torn or bool(line.key and _SWALLOWED.search(line.text))
             shown.append(result)
         return "\n".join(shown) + ("\n" if text.endswith("\n") else "")
+
+    def _obscure(self, line: Line) -> bool:
+        """Say whether a line may be a part of anything, where a quote is open."""
+        return bool(line.text.strip()) and not line.good and not self.masked(line.key, "")
 
     def _shown_values(self, found: t.Sequence[Line]) -> t.Dict[int, str]:
         """Return the values as they may be shown, by their lines' numbers; of one that others add to, with the whole in sight."""
@@ -538,8 +546,10 @@ class ShellFile(ConfigFile):
         head = _HEAD.match(line.text)
         if head and (head.group(3) or line.text[head.end() :][:1] in (" ", "\t")):
             # So it is not mended, which what it stands for cannot be.
-            more = "\\\n" * line.text.count("\n")
-            shown = f'{head.group()} {more}{SECRET} "$"{self._shown_behind(line)}'
+            goes_on = "\\\n" * line.text.count("\n")
+            # A command of which nobody knows what it is stays one.
+            words = f'"$" {SECRET}' if line.spoils else f'{SECRET} "$"'
+            shown = f"{head.group()} {goes_on}{words}{self._shown_behind(line)}"
         else:
             blanks = line.text[: len(line.text) - len(line.text.lstrip(" \t"))]
             shown = blanks + shell_reader.skeleton(line.text, SECRET)

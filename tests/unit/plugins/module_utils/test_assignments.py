@@ -185,6 +185,8 @@ SPOILT = [
     ("true &&", False),
     ("true |\n  cat && B=1", False),
     ("B=1 &&", False),
+    ("true &&\ntrue; fi", True),
+    ("true &&\nB=(1 2)", True),
 ]
 
 

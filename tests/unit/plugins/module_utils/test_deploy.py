@@ -290,6 +290,12 @@ PLANNED: t.List[t.Tuple[str, str, Settings, bool]] = [
     ("kdump-tools", "FTP_PASSWORD=a s3cret\nX=1\n", {"HOSTTAG": "ip"}, True),
     ("kdump-tools", "if grep -q FTP_PASSWORD /x; then\n  X=1\nfi\n", {"HOSTTAG": "ip"}, False),
     ("kdump-tools", "# FTP_PASSWORD=s3cret\nFTP_PASSWORD=x # was s3cret\n", {}, True),
+    (
+        "kdump-tools",
+        'if x; then\n  X=1\nfi\nKDUMP_X="FTP_PASS\\\nWORD=s3cret"\nif y; then\n  z\nfi\n',
+        {},
+        False,
+    ),
     ("suse", 'KDUMP_SAVEDIR="ssh://u@h:22/d" # ask a@corp\n', {"KDUMP_VERBOSE": "1"}, False),
     ("suse", 'KDUMP_SAVEDIR="ssh://u@h:22/d" # ask a@corp\n', {"KDUMP_SAVEDIR": "/x"}, True),
     ("suse", "KDUMP_SAVEDIR=ftp://u:s3cret@h/d # a@b\n", {"KDUMP_SAVEDIR": "/x"}, True),

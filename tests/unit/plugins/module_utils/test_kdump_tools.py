@@ -202,6 +202,7 @@ SECRETS = [
     'if x; then FTP_PASSWORD="top\ns3cret"; fi\n',
     "[ x = y ] && FTP=me:s3cret@server\n",
     'FTP_PASSWORD="a\n#FTP_PASSWORD="top\n#s3cret"\n',
+    'FTP_PASSWORD="a\nexport FTP_PASSWORD="top\ns3cret" # "x\n',
 ]
 
 
