@@ -24,7 +24,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
 
 BLANKS = "has blanks around '=', which a shell takes for a command"
 SPOILT = "a shell may not get to the lines behind it"
-STOPS = "has an expansion that fails, or may"
+STOPS = "has what a shell fails at, or may"
 INSIDE = "is a part of a longer command, so that it may not count"
 
 _HEAD = re.compile(r"([ \t]*(?:export[ \t]+)?)([A-Za-z_][A-Za-z0-9_]*)([ \t]*)(\+?=)")

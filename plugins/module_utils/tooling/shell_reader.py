@@ -409,8 +409,10 @@ class _Reader(_Lexer):
     def _exports(self, words: t.Sequence[Token]) -> bool:
         for word in words:
             found = _EXPORTED.match(word.text)
-            if found is None or (not self.bash and (found.group(2) or word.splits)):
+            if found is None or (not self.bash and word.splits):
                 return False
+            if found.group(2) and not self.bash:
+                raise Stop(word.line, True)
             if found.group(2) is not None:
                 self.sets.append((word.line, found.group(1)))
         return True

@@ -165,6 +165,7 @@ SPOILT = [
     ("set -a", False),
     ("set -e; false", True),
     ("if true; then\n  export B+=1\nfi", True),
+    ("if true; then\n  export B+=1\n  C=~\nfi", True),
     ("\\exit", True),
     ('"exit"', True),
     ('B= "x y"', False),
@@ -231,7 +232,7 @@ def test_what_may_be_undone_is_told(
 def test_bash_knows_more_expansions() -> None:
     text = "B=${C/x/y}\nA=1\n"
     assert assignments.spoils(text) == ""
-    assert assignments.spoils(text, bash=False).startswith("line 1: B has an expansion that fails")
+    assert assignments.spoils(text, bash=False).startswith("line 1: B has what a shell fails at")
 
 
 def test_behind_export_sh_takes_adding_for_the_end() -> None:
