@@ -73,7 +73,11 @@ def raw(disk: Disk, **more: t.Any) -> dict[str, t.Any]:
 
 def refusal(light: LightHost, target: dict[str, t.Any], **variables: t.Any) -> str:
     """Return why the role refuses a target; it must have changed nothing."""
-    files = ("sh", "-c", "find /etc/kdump* /etc/default /boot /var/lib/kdump* -type f -exec sha256sum {} +")
+    files = (
+        "sh",
+        "-c",
+        "find /etc/kdump* /etc/default /boot /var/lib/kdump* -type f -exec sha256sum {} +",
+    )
     before = light.run(*files).stdout
     play = light.role({"kdump_tooling": "kdumpctl", "kdump_target": target, **variables})
     assert play.code != 0 and "changed=0" in play.output, play.output
