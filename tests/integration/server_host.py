@@ -70,7 +70,9 @@ class ServerHost(LightHost):
             with contextlib.suppress(OSError):
                 if os.readlink(f"/proc/{name}/ns/mnt") == mine:
                     # The shell that holds the namespace, and its cat.
-                    parent = int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1])
+                    parent = int(
+                        Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1]
+                    )
                     if self.process.pid not in (int(name), parent):
                         found.append(int(name))
         return found

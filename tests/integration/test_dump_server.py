@@ -195,10 +195,14 @@ def test_the_status_of_kdumpctl_s_test(server: ServerHost, db1: Client, tmp_path
         assert (tmp_path / "status").read_text() == "success kdump_test_id=1764069388-5\n"
 
 
-def test_dumps_that_the_server_cannot_read(server: ServerHost, db1: Client, tmp_path: t.Any) -> None:
+def test_dumps_that_the_server_cannot_read(
+    server: ServerHost, db1: Client, tmp_path: t.Any
+) -> None:
     flat, _plain = flattened(10, 2 * MIB)
     identity = str(tmp_path / "age.key")
-    made = subprocess.run(["age-keygen", "-o", identity], capture_output=True, text=True, check=True)
+    made = subprocess.run(
+        ["age-keygen", "-o", identity], capture_output=True, text=True, check=True
+    )
     public = made.stderr.split()[-1]
     home = {**os.environ, "GNUPGHOME": str(tmp_path)}
     gpg = ["gpg", "--batch", "--no-tty", "--quiet"]
@@ -208,7 +212,10 @@ def test_dumps_that_the_server_cannot_read(server: ServerHost, db1: Client, tmp_
     server.write("/etc/kdump-fleet/receive/kdump-0.asc", armoured.stdout.decode())
     decrypts = {
         "age": (public, ["age", "-d", "-i", identity]),
-        "gpg": ("/etc/kdump-fleet/receive/kdump-0.asc", [*gpg, "--pinentry-mode", "loopback", "-d"]),
+        "gpg": (
+            "/etc/kdump-fleet/receive/kdump-0.asc",
+            [*gpg, "--pinentry-mode", "loopback", "-d"],
+        ),
     }
     try:
         for number, (program, (recipient, decrypt)) in enumerate(decrypts.items()):
@@ -327,7 +334,11 @@ def test_paths_that_no_client_program_would_send(server: ServerHost, db1: Client
     assert server.tree() == before
     assert len(re.findall("host=db1 verb=sftp .*outcome=refused", server.log()[size:])) >= len(HOSTILE)  # fmt: skip
     # Half a packet, and one that is longer than any.
-    for stream in (packet(1, 3) + b"\0\0", b"\x7f\xff\xff\xff" + b"x" * 100, b"GET / HTTP/1.0\r\n\r\n"):
+    for stream in (
+        packet(1, 3) + b"\0\0",
+        b"\x7f\xff\xff\xff" + b"x" * 100,
+        b"GET / HTTP/1.0\r\n\r\n",
+    ):
         assert db1.ssh("sftp", stdin=stream, options=["-s"]).code != 0
     assert "Traceback" not in server.log()
 
@@ -378,9 +389,7 @@ def test_agent_x11_and_pty_are_refused(server: ServerHost, db1: Client, tmp_path
     agent = str(tmp_path / "agent")
     process = subprocess.Popen(["ssh-agent", "-D", "-a", agent], stdout=subprocess.DEVNULL)
     try:
-        done = db1.ssh(
-            "df --output=avail /", options=["-A", "-v", "-o", f"IdentityAgent={agent}"]
-        )
+        done = db1.ssh("df --output=avail /", options=["-A", "-v", "-o", f"IdentityAgent={agent}"])
     finally:
         process.terminate()
         process.wait(timeout=30)
@@ -443,10 +452,15 @@ def test_environment_variables_do_not_come_in(server: ServerHost, db1: Client) -
     assert server.tree() == before
 
 
-def test_what_a_site_accepts_comes_in_for_others(server: ServerHost) -> None:
-    """Or else the test above could not fail."""
-    words = server.must("/usr/sbin/sshd", "-T", "-C", "user=root,host=x,addr=127.0.0.1")
-    assert "acceptenv *\n" in words and "permittunnel yes\n" in words
+def test_what_a_site_accepts_holds_for_others_alone(server: ServerHost) -> None:
+    """Or else the tests above could not fail; a terminal and a tunnel this host could not have anyway."""
+    rules = {}
+    for user in ("root", "kdump"):
+        spec = f"user={user},host=x,addr=127.0.0.1"
+        rules[user] = server.must("/usr/sbin/sshd", "-T", "-C", spec).splitlines()
+    for line in ("acceptenv *", "permittunnel yes", "permittty yes", "allowtcpforwarding yes"):
+        assert line in rules["root"] and line not in rules["kdump"], line
+    assert {"permittunnel no", "permittty no", "permituserrc no"} <= set(rules["kdump"])
 
 
 def test_a_finished_dump_stays_and_another_crash_of_that_name_goes_beside_it(
@@ -487,7 +501,11 @@ def test_links_that_were_planted_are_not_followed(lab: Lab) -> None:
     server, client = lab.server, lab.clients["links"]
     folder = f"/var/crash/links-{DAY}"
     good(client.ssh("mkdir", "-p", folder))
-    server.must("sh", "-c", "mkdir -m 0777 /tmp/target && : > /tmp/target/file && chmod 666 /tmp/target/file")
+    server.must(
+        "sh",
+        "-c",
+        "mkdir -m 0777 /tmp/target && : > /tmp/target/file && chmod 666 /tmp/target/file",
+    )
     plant = (
         f"ln -s /tmp/target {BASE}/links/links-2026-02-02-02:02:02;"
         f"ln -s /tmp/target/file {BASE}/links/links-{DAY}/vmcore-incomplete;"
@@ -542,7 +560,7 @@ def test_keys_elsewhere_are_no_way_in(server: ServerHost) -> None:
 FULL: list[tuple[str, dict[str, t.Any], str]] = [
     ("quota", {}, "this host's quota of 50331648 bytes"),
     ("free", {"max_bytes": 0}, "less than 4194304 bytes free"),
-    ("disk", {"max_bytes": 0, "keep_free": 0}, "less than 0 bytes free"),
+    ("disk", {"max_bytes": 0, "keep_free": 0}, "disk is full; 0 bytes stay free"),
 ]
 
 

@@ -29,7 +29,7 @@ INCOMPLETE = re.compile(r"-incomplete(\.[A-Za-z0-9]+)?\Z")
 MEMORY = re.compile(r"(vmcore|dump)(\..*)?\Z")  # the dump itself; a kernel log alone is none
 PINNED = ".pinned"
 REMOVED = ".removed-"  # how the name of a dump begins that is being removed
-SESSION_LOCK = ".sessions/lock"  # in a host's folder; the receiver holds it to begin or finish a file
+SESSION_LOCK = ".sessions/lock"  # in a host's folder; the receiver holds it to begin a file
 TEST_DAYS = 7  # a test's status is of no use later
 DEEPEST = 32  # folders within folders, which only an NFS client can have made
 
@@ -51,7 +51,7 @@ class Dump(t.NamedTuple):
 
     name: str
     size: int  # bytes of all its files, as the receiver's quota counts them
-    changed: float  # seconds since 1970, of the newest thing in it; the server's clock, not the host's
+    changed: float  # seconds since 1970, of the newest thing in it, by the server's clock
     complete: bool
     pinned: bool
     test: bool

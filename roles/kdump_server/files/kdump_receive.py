@@ -559,7 +559,7 @@ def sink_for(head: bytes, write: Write, limit: int) -> t.Union[Plain, Flattened]
 
 
 class Config(t.NamedTuple):
-    """The account's limits; docs/dump-server.md explains them."""
+    """The account's limits; docs/server.md explains them."""
 
     base: str
     max_bytes: int = 0
@@ -798,7 +798,7 @@ class Store:
             )
         if self.space_left() <= 0:
             raise Refused(
-                f"the dump server has less than {self.config.keep_free} bytes free (keep_free)"
+                f"the dump server's disk is full; {self.config.keep_free} bytes stay free (keep_free)"
             )
 
     # Folders
@@ -1247,7 +1247,7 @@ class Upload:
                 )
             if space < size:
                 raise Incomplete(
-                    f"the dump server would have less than {config.keep_free} bytes free (keep_free)"
+                    f"the dump server's disk is full; {config.keep_free} bytes stay free (keep_free)"
                 )
             # Other sessions write too: the less is left, the more often it is looked at.
             self._room = max(size, min(CHECK_EVERY, quota // 8, space // 8))

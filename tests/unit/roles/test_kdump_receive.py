@@ -865,7 +865,9 @@ def test_keep_free(client: Client, free: t.Any) -> None:
     free(50 << 20)
     client.configure(keep_free=60 << 20)
     said = client.refused(f"mkdir -p {D}")
-    assert said == f"refused: the dump server has less than {60 << 20} bytes free (keep_free)"
+    assert (
+        said == f"refused: the dump server's disk is full; {60 << 20} bytes stay free (keep_free)"
+    )
     client.configure(keep_free=(50 << 20) - 5000)
     said = client.refused(f"dd of={D}/vmcore-incomplete", b"x" * 6000)
     assert "(keep_free)" in said
