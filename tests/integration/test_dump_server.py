@@ -559,7 +559,7 @@ def test_keys_elsewhere_are_no_way_in(server: ServerHost) -> None:
 
 FULL: list[tuple[str, dict[str, t.Any], str]] = [
     ("quota", {}, "this host's quota of 50331648 bytes"),
-    ("free", {"max_bytes": 0}, "less than 4194304 bytes free"),
+    ("free", {"max_bytes": 0}, "disk is full; 4194304 bytes stay free"),
     ("disk", {"max_bytes": 0, "keep_free": 0}, "disk is full; 0 bytes stay free"),
 ]
 
