@@ -23,13 +23,13 @@ setup: prerequisites ## Make .venv, and link .collections so that kdump.fleet is
 demo: setup ## Deploy kdump on a real virtual machine, crash it, show the dump
 	@tests/tools/with-venv python -u tests/vm/demo.py
 
-test: setup ## Everything: lint, sanity, unit, integration, and two virtual machines that crash
+test: setup ## Everything: lint, sanity, unit, integration, and virtual machines that crash
 	@tests/tools/with-venv python -u tests/tools/gates.py --all
 
 test-fast: setup ## Everything but the VM
 	@tests/tools/with-venv python -u tests/tools/gates.py
 
-test-vm: setup ## All virtual machines that crash, GRUB and systemd-boot on UEFI too (most of an hour)
+test-vm: setup ## All virtual machines that crash: NFS, GRUB and systemd-boot on UEFI too (hours under emulation)
 	@tests/tools/with-venv python -u tests/tools/scenarios.py
 
 bench-crashkernel: setup ## Find the smallest reservations that capture, in VMs that crash, beside distro and auto (hours)
