@@ -228,7 +228,9 @@ def test_bad_input_is_named_and_nothing_is_changed(server: ServerHost) -> None:
 def test_exports_that_nfs_does_not_take_come_back(server: ServerHost) -> None:
     path = "/etc/exports.d/kdump-fleet-kdump.exports"
     before = server.read(path)
-    server.write("/usr/local/sbin/exportfs", "#!/bin/sh\necho 'exportfs: no such host' >&2\nexit 1\n")
+    server.write(
+        "/usr/local/sbin/exportfs", "#!/bin/sh\necho 'exportfs: no such host' >&2\nexit 1\n"
+    )
     exports = [{"path": "/srv/x", "clients": [{"name": "nowhere"}]}]
     play = server.server({**ALL, "kdump_server_exports": exports})
     assert play.code != 0 and "they are as they were before" in play.output, play.output

@@ -91,13 +91,14 @@ network="$(setting SSH)$(setting FTP)$(setting NFS)"
 cat > "$run/target" << 'END'
 . {RUN}/own
 ssh() {{
+    __word=$4
     if [ -s {OWN_KNOWN_HOSTS} ]; then
         set -- -o UserKnownHostsFile={OWN_KNOWN_HOSTS} -o GlobalKnownHostsFile=/dev/null "$@"
     fi
     command ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout={CONNECT_TIMEOUT} \\
         -o ServerAliveInterval={ALIVE_INTERVAL} -o ServerAliveCountMax={ALIVE_COUNT} "$@"
-    set -- "$?" "$4"
-    if [ "$1" != 0 ] && [ "$2" = mv ]; then
+    set -- "$?"
+    if [ "$1" != 0 ] && [ "$__word" = mv ]; then
         echo "kdump-fleet: the server did not take the dump's final name: mv ended with $1"
     fi
     return "$1"

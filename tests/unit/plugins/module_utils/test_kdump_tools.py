@@ -634,7 +634,9 @@ def run_save(
     # What is bound over the configuration is copied there, and taken back.
     programs["mount"] = f'cp "$2" {folder}/bound\n'
     programs["umount"] = f'[ "$1" = {folder}/conf ] || {note}rm -f {folder}/bound\n'
-    programs["ssh"] = f'echo ssh "$@" >> {folder}/log\n[ "${{14}}" != "$FAILS" ] || exit 255\n'
+    programs["ssh"] = (
+        f'echo ssh "$@" >> {folder}/log\ncase " $* " in *" ${{FAILS:-nothing}} "*) exit 255 ;; esac\n'
+    )
     programs["kdump-config"] = (
         f'{note}conf={folder}/bound\n[ -e "$conf" ] || conf={folder}/conf\n. "$conf"\n{savecore}\n'
     )
@@ -721,6 +723,18 @@ ENDS = [
     ("nfs", "echo 'Unable to mount remote NFS directory srv:/export.'\nexit 1\n", ""),
     ("nfs", MOUNTED.replace(ENDED, ""), "the dump is not complete"),
 ]  # fmt: skip
+
+
+def test_a_final_name_that_was_refused_is_seen_with_host_keys_of_kdump_s_own(
+    tmp_path: t.Any,
+) -> None:
+    (tmp_path / "etc/kdump-fleet").mkdir(parents=True)
+    (tmp_path / "etc/kdump-fleet/known_hosts").write_text("srv ssh-ed25519 AAAA\n")
+    savecore = SENDING + ENDED + "FAILS=mv; export FAILS\n" + MOVE + SAVED
+    log, said = run_save(tmp_path, savecore, target="ssh")
+    assert f" -o UserKnownHostsFile={tmp_path}/etc/kdump-fleet/known_hosts " in log[2]
+    assert "mv ended with 255" in said
+    assert log[-1] == "reboot -f"
 
 
 @pytest.mark.parametrize("target, savecore, reason", ENDS)
