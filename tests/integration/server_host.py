@@ -49,7 +49,7 @@ class ServerHost(LightHost):
             " && cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty /tmp/dev/"
             " && ln -s /proc/self/fd /tmp/dev/fd && mkdir /tmp/dev/shm && mount --move /tmp/dev /dev",
         )  # fmt: skip
-        self._start("/usr/local/sbin/light-syslog")
+        self._start("/usr/bin/python3", "/usr/local/sbin/light-syslog")
         self._wait(lambda: self.run("test", "-S", "/dev/log").returncode == 0, "the log")
 
     def close(self) -> None:

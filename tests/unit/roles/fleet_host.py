@@ -29,14 +29,14 @@ def load() -> t.Any:
 receive = load()
 
 Record = t.Tuple[int, bytes]
-RECORDS = [
+RECORDS = (
     (0, b"KDUMP   " + b"h" * 4088),
     (4096, b"a" * 5000),
     (9096, b"b" * 3000),
     (20000, b"c" * 17),
     (12096, b"d" * 100),
     (0, b"KDUMP   second header"),
-]  # type: t.List[Record]
+)  # type: t.Tuple[Record, ...]
 
 
 def flattened(records: t.Sequence[Record] = RECORDS, end: bool = True) -> bytes:

@@ -441,7 +441,7 @@ def scp_file(name: str, content: bytes, end: bytes = b"\0") -> bytes:
     return f"C0600 {len(content)} {name}\n".encode() + content + end
 
 
-FILES = ["kexec-dmesg.log", "receipt.json", "vmcore", "vmcore-dmesg.txt"]
+FILES = ("kexec-dmesg.log", "receipt.json", "vmcore", "vmcore-dmesg.txt")
 
 
 def below(folder: str, names: t.Sequence[str] = FILES) -> t.List[str]:
@@ -1360,4 +1360,4 @@ def test_another_cipher_is_refused() -> None:
 
 def test_records_are_not_in_order_here() -> None:
     """Else the tests above would show nothing."""
-    assert sorted(RECORDS) != RECORDS
+    assert sorted(RECORDS) != list(RECORDS)

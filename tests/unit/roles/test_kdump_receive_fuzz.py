@@ -222,7 +222,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> t.Dict[str, bytearray]:
     """No line in the computer's log, and answers in memory."""
     monkeypatch.setattr(receive.syslog, "syslog", lambda _priority, text: None)
     said = {"out": bytearray()}
-    monkeypatch.setattr(receive, "reply", lambda content: said["out"].extend(content))
+    monkeypatch.setattr(receive, "reply", said["out"].extend)
     return said
 
 

@@ -192,10 +192,17 @@ FAILURES: t.List[t.Tuple[Place, str, str, t.List[str]]] = [
     (NFS, "mount -t nfs", "mount.nfs: Failed to resolve server srv: Name or service not known", ["name has no address"]),
     (NFS, "mount -t nfs", "mount.nfs: access denied by server while mounting server:/export", ["exports no such folder to this host", "exportfs -v"]),
     (NFS, "mount -t nfs", "mount.nfs: mounting server:/export failed, reason given by server: No such file or directory", ["no such folder or share"]),
-    (NFS, "mount -t nfs", "mount: /mnt/target: bad option; for several filesystems (e.g. nfs, cifs) you might need a /sbin/mount.<type> helper program.", ["nfs-common or nfs-utils"]),
+    (
+        NFS, "mount -t nfs",
+        "mount: /mnt/target: bad option; for several filesystems (e.g. nfs, cifs) you might need a /sbin/mount.<type> helper program.",
+        ["nfs-common or nfs-utils"],
+    ),
     (NFS, "mount -t nfs", "mount.nfs: Protocol not supported", ["this host cannot mount it so"]),
     (NFS, "mount -t nfs", "mount: /mnt/target: unknown filesystem type 'nfs'.", ["this host cannot mount it so"]),
-    (NFS, "dd", "dd: failed to open '/mnt/x': Permission denied", ["writing a file to /var/crash: root of this host may not write there", "no_root_squash", "anonuid"]),
+    (
+        NFS, "dd", "dd: failed to open '/mnt/x': Permission denied",
+        ["writing a file to /var/crash: root of this host may not write there", "no_root_squash", "anonuid"],
+    ),
     (NFS, "dd", "dd: failed to open '/mnt/x': Read-only file system", ["it can only be read", "rw"]),
     (NFS, "dd", "dd: fsync failed for '/mnt/x': No space left on device", ["it is full"]),
     (NFS, "dd", "dd: fsync failed for '/mnt/x': Disk quota exceeded", ["it is full", "quota"]),
@@ -206,7 +213,11 @@ FAILURES: t.List[t.Tuple[Place, str, str, t.List[str]]] = [
     (Place("cifs", "//s/x", "/"), "mount -t cifs", "mount error(2): No such file or directory", ["no such folder or share"]),
     (Place("cifs", "//s/x", "/"), "mount -t cifs", "mount error(112): Host is down", ["does not answer"]),
     (Place("cifs", "//s/x", "/"), "mount -t cifs", "mount error(111): could not connect", ["does not answer"]),
-    (Place("ext4", "/dev/vdb", "/"), "mount -t ext4", "mount: /mnt/target: wrong fs type, bad option, bad superblock on /dev/vdb, missing codepage or helper program, or other error.", ["no such file system is on it"]),
+    (
+        Place("ext4", "/dev/vdb", "/"), "mount -t ext4",
+        "mount: /mnt/target: wrong fs type, bad option, bad superblock on /dev/vdb, missing codepage or helper program, or other error.",
+        ["no such file system is on it"],
+    ),
     (Place("raw", "/dev/vdb", "/"), "dd", "dd: error reading '/dev/vdb': Input/output error", ["reading it: the device or the server fails"]),
     (Place("path", "", "/var/crash"), "dd", "dd: failed to open 'x': Stale file handle", ["writing a file to /var/crash: it failed; see what was said (dd:"]),
 ]  # fmt: skip
