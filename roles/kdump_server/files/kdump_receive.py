@@ -1252,9 +1252,10 @@ class Upload:
             self._room = max(size, min(CHECK_EVERY, quota // 8, space // 8))
         self._room -= size
 
-    def finish(self) -> str:
+    def finish(self, until_closed: bool = False) -> str:
         """See that all of it is there and on the disk, and give it its name; return that.
 
+        :param until_closed: nothing but the end of the input says that this is all of it.
         :raises Incomplete: it is not whole.
         """
         if self._sink is None:
@@ -1272,6 +1273,9 @@ class Upload:
             self._cipher.finish()
         os.fsync(self._handle)
         os.fsync(self._folder)
+        # A stream without an end of its own ends in the same way when the network is cut.
+        if until_closed and type(self._sink) is Plain and hung_up():
+            raise Incomplete("the connection was cut, and nothing shows that this is all of it")
         self.stored = os.fstat(self._handle).st_size
         if self._place.kind != "tmp":
             name = self._settle(name, bool(found))
@@ -1415,6 +1419,17 @@ def reply(content: bytes) -> None:
     write_all(1, [content])
 
 
+def hung_up() -> bool:
+    """Tell whether nobody is there any more to take an answer.
+
+    A client that has sent all waits for the exit code, and sshd with it, so that only the input is closed. Where a
+    connection is cut, sshd closes all of a session.
+    """
+    poll = select.poll()
+    poll.register(1, 0)
+    return any(event & (select.POLLHUP | select.POLLERR) for _handle, event in poll.poll(0))
+
+
 class Session:
     """One connection: who, what, since when; and its lines in the log."""
 
@@ -1458,7 +1473,7 @@ def store_stream(session: Session, store: Store, source: Input, place: Place) ->
     upload = Upload(store, place, PROOF_SIZE if place.kind == "tmp" else 0)
     try:
         receive(source, upload)
-        upload.finish()
+        upload.finish(until_closed=True)
     except BaseException as exc:
         _give_up(session, upload, exc)
         raise

@@ -4,9 +4,11 @@
 
 """The dump server's receiver: what it understands, what it refuses, and where things end up."""
 
+import contextlib
 import fcntl
 import json
 import os
+import socket
 import stat
 import struct
 import typing as t
@@ -685,6 +687,53 @@ def test_mv_of_what_was_cut_off_is_refused(client: Client) -> None:
     (client.base / HOST / FOLDER / ".vmcore-incomplete.state").unlink()
     said = client.refused(f"mv {D}/vmcore-incomplete {D}/vmcore.flat")
     assert said.endswith("its session was cut off")
+
+
+@contextlib.contextmanager
+def stdout_of_sshd(there: bool) -> t.Iterator[None]:
+    """Put a socket in the place of stdout, as sshd does.
+
+    :param there: sshd still listens; else it has closed its side.
+    """
+    kept = os.dup(1)
+    near, far = socket.socketpair()
+    os.dup2(near.fileno(), 1)
+    near.close()
+    if there:
+        # The client has sent all.
+        far.shutdown(socket.SHUT_WR)
+    else:
+        far.close()
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        far.close()
+
+
+CUT = [
+    ("cat > ", "vmcore.gz", b"\x1f\x8b" + bytes(100), False),
+    ("cat > ", "dmesg", b"[    0.000000] Linux", False),
+    ("dd of=", "dump-incomplete.gz", b"\x1f\x8b" + bytes(100), False),
+    # These say themselves where they end.
+    ("cat > ", "vmcore", flattened(), True),
+    ("cat > ", "vmcore", elf(9000), True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command, name, content, whole", CUT)
+def test_what_ends_with_the_connection_is_whole_only_if_it_says_so(
+    client: Client, command: str, name: str, content: bytes, whole: bool
+) -> None:
+    with stdout_of_sshd(there=True):
+        client.ok(f"{command}{D}/{name}", content)
+    with stdout_of_sshd(there=False):
+        answer = client(f"{command}{SUSE}/{name}", content)
+    assert (answer.code == 0) == whole
+    assert ("the connection was cut" in answer.err) == (not whole)
+    disk = name if whole or "-incomplete" in name else name + "-incomplete"
+    assert "web1-2026-11-25-11-16/" + disk in client.files
 
 
 def test_mv_of_nothing_is_refused(client: Client) -> None:
