@@ -169,7 +169,8 @@ def check_file(place: Place) -> None:
     name = place.name
     if not name:
         raise Refused("a file's name is missing behind the dump's folder")
-    if name.startswith(".") or name in (RECEIPT, STATUS) or len(name) > LONGEST_FILE:
+    # What is put in order loses '.flat' once.
+    if name.startswith(".") or {name, _unflat(name)} & {RECEIPT, STATUS} or len(name) > LONGEST_FILE:
         raise Refused("that is no name for a client's file")
 
 

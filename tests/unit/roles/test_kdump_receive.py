@@ -899,6 +899,17 @@ def test_a_hole_counts_once(client: Client) -> None:
     assert client.files[FOLDER + "/vmcore-incomplete"] == in_order(records)
 
 
+@pytest.mark.parametrize("name", ["receipt.json", "vmcore-creation.status"])
+@pytest.mark.parametrize("sent", ["{}.flat", "{}.flat.flat"])
+def test_no_dump_in_order_gets_a_name_of_the_receiver_s(
+    client: Client, name: str, sent: str
+) -> None:
+    client(f"dd of={D}/{sent.format(name)}", flattened([(0, b'{"complete": true}')]))
+    client(f"dd of={D}/{name}-incomplete", flattened([(0, b'{"complete": true}')]))
+    client(f"mv {D}/{name}-incomplete {D}/{sent.format(name)}")
+    assert f"{FOLDER}/{name}" not in client.files
+
+
 def test_max_dumps(client: Client) -> None:
     client.configure(max_dumps=2)
     kdumpctl(client)
