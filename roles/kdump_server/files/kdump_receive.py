@@ -51,6 +51,8 @@ RECEIPT = "receipt.json"
 README = "README.txt"
 README_FIRST = b"This file will be overwritten when the dump is finished."
 SESSIONS = ".sessions"
+FILES = 100  # in a dump's folder; a capture sends fewer than ten, and empty ones cost no quota
+SPARE_INODES = 100  # one in so many of the file system's stays free, as keep_free of its bytes
 TEMPORARY_FOLDERS = 64  # per host at once
 TEMPORARY_AGE = 3600  # seconds until one that was left behind goes
 PIPE_SIZE = MIB  # bytes; an unprivileged process gets no more by default
@@ -800,6 +802,10 @@ class Store:
             raise Refused(
                 f"the dump server's disk is full; {self.config.keep_free} bytes stay free (keep_free)"
             )
+        found = os.fstatvfs(self.root)
+        # Some file systems have no such number, and say 0.
+        if self.config.keep_free and found.f_favail < found.f_files // SPARE_INODES:
+            raise Refused("the dump server's disk is full; it takes no more files (inodes)")
 
     # Folders
 
@@ -917,6 +923,9 @@ class Store:
                 os.close(newest[1])
                 newest = None
             label, folder = newest or self._next(place.folder)
+            if len(visible(folder)) >= FILES:
+                os.close(folder)
+                raise Refused(f"this dump has {FILES} files already")
             handle = create(disk, folder)
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return label, folder, disk, handle

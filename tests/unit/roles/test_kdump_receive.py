@@ -832,14 +832,15 @@ def test_df(client: Client) -> None:
 
 
 @pytest.fixture
-def free(monkeypatch: pytest.MonkeyPatch) -> t.Callable[[int], None]:
-    def set_free(size: int) -> None:
+def free(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., None]:
+    def set_free(size: int, inodes: int = 0, of: int = 0) -> None:
         real = os.fstatvfs
 
         class Answer:
             def __init__(self, handle: int) -> None:
                 assert real(handle)
                 self.f_bavail, self.f_frsize = size // 1024, 1024
+                self.f_favail, self.f_files = inodes, of
 
         monkeypatch.setattr(receive.os, "fstatvfs", Answer)
 
@@ -931,6 +932,20 @@ def test_keep_free(client: Client, free: t.Any) -> None:
     client.configure(keep_free=(50 << 20) - 5000)
     said = client.refused(f"dd of={D}/vmcore-incomplete", b"x" * 6000)
     assert "(keep_free)" in said
+
+
+def test_empty_files_do_not_use_up_the_server(client: Client, free: t.Any) -> None:
+    client.configure(keep_free=1)
+    for number in range(receive.FILES):
+        client.ok(f"cat > {D}/log.{number}")
+    assert client.refused(f"cat > {D}/log.x") == "refused: this dump has 100 files already"
+    # The next crash has a folder of its own.
+    kdumpctl(client)
+    free(50 << 20, inodes=999, of=100_000)
+    for command in (f"mkdir -p {SUSE}", f"cat > {SUSE}/dmesg", "mktemp -dqp /"):
+        assert client.refused(command).endswith("it takes no more files (inodes)")
+    free(50 << 20, inodes=1000, of=100_000)
+    client.ok(f"mkdir -p {SUSE}")
 
 
 def test_max_sessions(client: Client) -> None:
