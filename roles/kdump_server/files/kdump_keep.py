@@ -22,9 +22,12 @@ import typing as t
 
 HOUR, DAY = 3600, 86400  # seconds
 HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}\Z")  # as the receiver names a host's folder
-TEST = re.compile(r"kdump-test-")  # 'kdumpctl test' leaves its status, and no dump
+# 'kdumpctl test' leaves its status, and no dump. A host's own name may begin so, before a date.
+TEST = re.compile(r"kdump-test-(?!.*(-\d{4}-\d\d-\d\d-\d\d[-:]\d\d(:\d\d)?|-\d{12})(\.\d+)?\Z)", re.ASCII)
 TEMPORARY = re.compile(r"tmp\.[A-Za-z0-9]{10}\Z")  # the receiver's own, which it sweeps
-INCOMPLETE = re.compile(r"-incomplete(\.[A-Za-z0-9]+)?\Z")
+INCOMPLETE = re.compile(r"-incomplete(\.[A-Za-z0-9]+)*\Z")
+# makedumpfile's, where kdump-tools has sent all of the memory after it.
+GIVEN_UP = re.compile(r"dump-incomplete(\.[A-Za-z0-9]+)*\Z")
 MEMORY = re.compile(r"(vmcore|dump)(\..*)?\Z")  # the dump itself; a kernel log alone is none
 PINNED = ".pinned"
 REMOVED = ".removed-"  # how the name of a dump begins that is being removed
@@ -139,7 +142,8 @@ def read_dump(name: str, parent: int) -> Dump:
     """
     with opened(name, parent) as folder:
         size, changed, names = _measure(folder, 0)
-    complete = any(map(MEMORY.match, names)) and not any(map(INCOMPLETE.search, names))
+    halves = [name for name in names if INCOMPLETE.search(name) and not GIVEN_UP.match(name)]
+    complete = any(map(MEMORY.match, names)) and not halves
     return Dump(name, size, changed, complete, PINNED in names, bool(TEST.match(name)))
 
 

@@ -134,6 +134,11 @@ HALVES = [
     (["vmcore-incomplete.age"], 1),
     (["vmcore", "vmcore-dmesg-incomplete.txt"], 1),
     (["README.txt"], 1),
+    # kdump-tools: makedumpfile failed, and all of the memory came in its place.
+    (["dump-incomplete.gz", "dmesg.202611251116", "vmcore.202611251116"], 0),
+    (["dump-incomplete.gz.age", "vmcore.202611251116.age"], 0),
+    (["dump-incomplete.gz", "vmcore-incomplete"], 1),
+    (["vmcore.age", "vmcore-dmesg-incomplete.txt.age"], 1),
 ]
 
 
@@ -145,6 +150,25 @@ def test_what_counts_as_incomplete(
     run(base, capsys)
     text = (base.parent / "kdump.prom").read_text()
     assert f'kdump_server_incomplete{{host="db1"}} {incomplete}\n' in text
+
+
+@pytest.mark.parametrize(
+    "folder, test",
+    [
+        ("kdump-test-1764069388-123456789", True),
+        ("kdump-test-1764069388-123456789.2", True),
+        # Of hosts with such names.
+        ("kdump-test-7-2026-11-25-11:16:28", False),
+        ("kdump-test-7-2026-11-25-11-16", False),
+        ("kdump-test-7-202611251116.1", False),
+    ],
+)
+def test_the_dump_of_a_host_that_is_called_as_a_test_is_one(
+    base: Path, capsys: t.Any, folder: str, test: bool
+) -> None:
+    make(base, f"db1/{folder}", 40)
+    run(base, capsys, days=90)
+    assert (left(base, "db1") == []) == test
 
 
 def test_what_a_session_writes_stays(base: Path, capsys: t.Any) -> None:
