@@ -7,6 +7,7 @@
 """Dumps where they were sent to: on a dump server, in an export, on a device. Whatever tooling sent them."""
 
 import ctypes
+import errno
 import json
 import os
 import re
@@ -30,6 +31,7 @@ CORE = re.compile(r"(vmcore|dump)(\.(?!dmesg).*|-incomplete.*)?\Z")
 LOG = re.compile(r"(vmcore-dmesg\.txt|dmesg\.txt|dmesg\.\d{12})\Z")
 ENCRYPTED = re.compile(r".*\.(age|gpg)\Z")
 DEPTH = 6  # folders
+LARGEST_LOG = 64 << 20  # bytes; the kernel's own buffer has 32 MiB at most unless log_buf_len says more
 _NEW_NAMESPACE = 0x00020000  # CLONE_NEWNS of <sched.h>
 DUMP_DMESG_TIMEOUT = 600  # seconds; it reads the whole of a flattened dump
 
@@ -222,16 +224,27 @@ def _log(host: Host, dump: Found) -> str:
     :raises CommandError: it finds none.
     """
     if dump.dmesg:
-        with open(dump.dmesg, encoding="utf-8", errors="replace") as handle:
-            return handle.read()
+        return _text(dump.dmesg)
     folder = tempfile.mkdtemp(prefix="kdump-fleet-")
     try:
         log = os.path.join(folder, "log")
         host.run(["makedumpfile", "--dump-dmesg", dump.vmcore, log], timeout=DUMP_DMESG_TIMEOUT)
-        with open(log, encoding="utf-8", errors="replace") as handle:
-            return handle.read()
+        return _text(log)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _text(path: str) -> str:
+    """Return a kernel log that a host has sent, which may be anything: root reads it, into memory.
+
+    :raises OSError: it is none.
+    """
+    # It was a file when the folder was read; a host with an export can have put another thing there since.
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, encoding="utf-8", errors="replace") as stream:
+        if os.fstat(handle).st_size > LARGEST_LOG:
+            raise OSError(errno.EFBIG, f"its kernel log has more than {LARGEST_LOG} bytes")
+        return stream.read(LARGEST_LOG)
 
 
 def look(host: Host, wanted: t.Mapping[str, t.Any]) -> Facts:

@@ -71,6 +71,16 @@ def test_a_dump_that_was_there_is_not_the_one(host: FakeHost) -> None:
     assert (result["proof"], result["reason"]) == (None, "no dump has come since")
 
 
+def test_a_log_without_an_end_is_not_read_into_memory(host: FakeHost) -> None:
+    put(host, "/srv/x/a-202611210558/vmcore", CORE)
+    put(host, "/srv/x/a-202611210558/vmcore-dmesg.txt", LOG)
+    # A hole costs a host nothing: one record of the flattened format makes it.
+    with open(host.path("/srv/x/a-202611210558/vmcore-dmesg.txt"), "r+b") as handle:
+        handle.truncate(arrived.LARGEST_LOG + 1)
+    result = arrived.look(host, options(path="/srv/x", contains=MARK))
+    assert "its kernel log has more than" in result["reason"] and not result["proof"]
+
+
 def test_a_link_leads_nowhere(host: FakeHost, tmp_path: t.Any) -> None:
     put(host, "/other/vmcore", CORE)
     host.put("/srv/x/a/README.txt", "")
