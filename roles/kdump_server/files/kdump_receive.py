@@ -1183,7 +1183,8 @@ class Upload:
         if self._place.name == README:
             self._first = head.startswith(README_FIRST)
             self._open()
-        limit = self._store.quota_left()
+        # What is encrypted lies there as it came, and not where its records belong.
+        limit = LARGEST_OFFSET if self._cipher else self._store.quota_left()
         self._sink = sink_for(head, self._check if self._cipher else self._write, limit)
         self._sink.feed(head)
 

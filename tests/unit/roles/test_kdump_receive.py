@@ -1376,6 +1376,14 @@ def test_encrypted_is_checked_while_it_passes(encrypted: Client) -> None:
     assert encrypted.names == [FOLDER + "/vmcore-incomplete.age"]
 
 
+def test_encrypted_a_quota_is_for_what_came(encrypted: Client) -> None:
+    encrypted.configure(encrypt={"program": "age", "recipients": ["age1x"]}, max_bytes=100_000)
+    stream = flattened([(0, b"x"), (10 << 30, b"y")])
+    encrypted.ok(f"cat > {D}/vmcore", stream)
+    assert encrypted.files[FOLDER + "/vmcore.age"] == turned(stream)
+    assert "max_bytes" in encrypted.refused(f"cat > {SUSE}/vmcore", bytes(100_000))
+
+
 def test_encrypted_readme_of_suse(encrypted: Client) -> None:
     suse(encrypted, ("README.txt", FIRST), ("dmesg", b"d"), ("README.txt", b"end"))
     suse(encrypted, ("README.txt", FIRST))
