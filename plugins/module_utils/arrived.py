@@ -31,7 +31,9 @@ CORE = re.compile(r"(vmcore|dump)(\.(?!dmesg).*|-incomplete.*)?\Z")
 LOG = re.compile(r"(vmcore-dmesg\.txt|dmesg\.txt|dmesg\.\d{12})\Z")
 ENCRYPTED = re.compile(r".*\.(age|gpg)\Z")
 DEPTH = 6  # folders
-LARGEST_LOG = 64 << 20  # bytes; the kernel's own buffer has 32 MiB at most unless log_buf_len says more
+LARGEST_LOG = (
+    64 << 20
+)  # bytes; the kernel's own buffer has 32 MiB at most unless log_buf_len says more
 _NEW_NAMESPACE = 0x00020000  # CLONE_NEWNS of <sched.h>
 DUMP_DMESG_TIMEOUT = 600  # seconds; it reads the whole of a flattened dump
 

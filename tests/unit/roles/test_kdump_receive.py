@@ -712,7 +712,7 @@ def stdout_of_sshd(there: bool) -> t.Iterator[None]:
         far.close()
 
 
-CUT = [
+CUT_STREAMS = [
     ("cat > ", "vmcore.gz", b"\x1f\x8b" + bytes(100), False),
     ("cat > ", "dmesg", b"[    0.000000] Linux", False),
     ("dd of=", "dump-incomplete.gz", b"\x1f\x8b" + bytes(100), False),
@@ -722,7 +722,7 @@ CUT = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("command, name, content, whole", CUT)
+@pytest.mark.parametrize("command, name, content, whole", CUT_STREAMS)
 def test_what_ends_with_the_connection_is_whole_only_if_it_says_so(
     client: Client, command: str, name: str, content: bytes, whole: bool
 ) -> None:
