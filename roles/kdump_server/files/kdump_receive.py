@@ -754,9 +754,9 @@ class Store:
                 found.append(int(match.group(2) or 0))
         return sorted(found)
 
-    def usage(self) -> t.Tuple[int, int]:
-        """Return the bytes and the dump folders that the host has here."""
-        size = dumps = 0
+    def usage(self, kind: str = "dump") -> t.Tuple[int, int]:
+        """Return the bytes that the host has here, and its folders of a kind."""
+        size = count = 0
         for name in os.listdir(self.root):
             try:
                 folder = open_folder(name, self.root)
@@ -764,8 +764,8 @@ class Store:
                 continue
             try:
                 match = _GENERATION.match(name)
-                if match and kind_of(match.group(1)) in ("dump", "test"):
-                    dumps += 1
+                if match and kind_of(match.group(1)) == kind:
+                    count += 1
                 for file in os.listdir(folder):
                     try:
                         size += os.stat(file, dir_fd=folder, follow_symlinks=False).st_size
@@ -773,7 +773,7 @@ class Store:
                         pass
             finally:
                 os.close(folder)
-        return size, dumps
+        return size, count
 
     def quota_left(self) -> int:
         """Return how many bytes max_bytes leaves."""
@@ -815,8 +815,10 @@ class Store:
         :raises Refused: a quota is used up.
         """
         limit = self.config.max_dumps
-        if limit and self.usage()[1] >= limit:
-            raise Refused(f"this host has {limit} dumps (max_dumps) on the server already")
+        # Tests have a limit of their own: they must not keep a crash out.
+        kind = kind_of(folder)
+        if limit and self.usage(kind)[1] >= limit:
+            raise Refused(f"this host has {limit} {kind}s (max_dumps) on the server already")
         self.check_room()
         label = f"{folder}.{number}" if number else folder
         return label, make_folder(label, self.root)

@@ -922,6 +922,19 @@ def test_max_dumps(client: Client) -> None:
     client.ok(f"scp -t {D}/", scp_file("more.log", b"x"))
 
 
+def test_tests_do_not_keep_a_crash_out(client: Client) -> None:
+    client.configure(max_dumps=2)
+    for number in range(2):
+        client.ok(f"mkdir -p /var/crash/kdump-test-{number}")
+    assert client.refused("mkdir -p /var/crash/kdump-test-2") == (
+        "refused: this host has 2 tests (max_dumps) on the server already"
+    )
+    assert int(client.ok("df --output=avail /").split()[1])
+    kdumpctl(client)
+    kdumpctl(client)
+    assert "has 2 dumps" in client.refused(f"mkdir -p {D}")
+
+
 def test_keep_free(client: Client, free: t.Any) -> None:
     free(50 << 20)
     client.configure(keep_free=60 << 20)
