@@ -320,6 +320,7 @@ class Plain:
 
     format = "unknown"
     rearranged = False
+    knows_its_end = False
 
     def __init__(self, write: Write) -> None:
         self._write = write
@@ -354,6 +355,7 @@ class Elf(Plain):
     """An ELF core: its program headers say how long it must be."""
 
     format = "elf"
+    knows_its_end = True
     MOST = 4 * MIB  # bytes of headers that are looked at
 
     def __init__(self, write: Write) -> None:
@@ -423,6 +425,7 @@ class Flattened:
     HEADER = 4096  # bytes
     format = "flattened"
     rearranged = True
+    knows_its_end = True
     _RECORD = struct.Struct(">qq")
 
     def __init__(self, write: Write, limit: int = LARGEST_OFFSET) -> None:
@@ -1287,7 +1290,7 @@ class Upload:
         os.fsync(self._handle)
         os.fsync(self._folder)
         # A stream without an end of its own ends in the same way when the network is cut.
-        if until_closed and type(self._sink) is Plain and hung_up():
+        if until_closed and not self._sink.knows_its_end and hung_up():
             raise Incomplete("the connection was cut, and nothing shows that this is all of it")
         self.stored = os.fstat(self._handle).st_size
         if self._place.kind != "tmp":
