@@ -20,6 +20,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.crashkernel import MIB
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.space import collector_level
 from ansible_collections.kdump.fleet.plugins.module_utils.ssh_client import OWN_KNOWN_HOSTS
+from ansible_collections.kdump.fleet.plugins.module_utils.target import NETWORK as SHARES
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling import assignments
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import (
     SECRET,
@@ -466,6 +467,7 @@ class KdumpTools(Tooling):
         merged = {key: value for key, value in {**kept, **settings}.items() if value}
         leaves = self.leaves_the_host(merged)
         problems += unsupported(wanted, self.name, _unsupported(wanted, facts, leaves))
+        problems += [] if leaves else _on_a_share(wanted, facts)
         if set(IMAGES) & set(settings):
             problems += [f"{VARIABLES[key]}: {key} {reason}" for key, reason in _half(merged)]
         arguments = {} if wanted.fadump is None else {"fadump": _fadump(wanted)}
@@ -774,6 +776,21 @@ def _unsupported(wanted: Wanted, facts: Facts, leaves: bool) -> t.Dict[str, str]
     if wanted.fadump is not None and facts["architecture"] != "ppc64le":
         reasons["fadump"] = "it is there on ppc64le alone"
     return reasons
+
+
+def _on_a_share(wanted: Wanted, facts: Facts) -> t.List[str]:
+    """Return why no dump would get to a path that a server holds.
+
+    Source: kdump-tools-dump.service, the target of the capture's boot. It pulls in local file systems, and no remote-fs.target: the
+    dump would lie on the disk below the mount point, where the host does not see it.
+    """
+    target = facts["target"]
+    if target["path"] != wanted.path or not SHARES.match(target["fstype"]):
+        return []
+    return [
+        f"kdump_path: {wanted.path!r} is on a share ({target['fstype']}, {target['source']}), which kdump-tools' capture does not "
+        "mount; set kdump_target to it if it is of NFS, or use a folder on a disk"
+    ]
 
 
 def _capture_files(wanted: Wanted, leaves: bool) -> t.Dict[str, OwnFile]:

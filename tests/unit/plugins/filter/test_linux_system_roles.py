@@ -56,7 +56,7 @@ def facts(tooling: str, text: str = "", **rules: t.Any) -> t.Dict[str, t.Any]:
         "architecture": "x86_64",
         "distribution": {"id": "", "version": "", "name": "", "like": []},
         "kernel": {"release": "6.12.0", "cmdline": "", "options": {}},
-        "target": {"path": "/var/crash"},
+        "target": {"path": "/var/crash", "fstype": "ext4", "source": "/dev/vda1"},
         "tooling": {
             "name": tooling,
             "release": rules.pop("release", None),

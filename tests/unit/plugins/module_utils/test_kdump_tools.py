@@ -369,6 +369,7 @@ def test_dumps(debian: FakeHost) -> None:
 
 FACTS: t.Dict[str, t.Any] = {
     "architecture": "x86_64",
+    "target": {"path": "/var/crash", "fstype": "ext4", "source": "/dev/vda1"},
     "tooling": {
         "installed": True,
         "settings": {},
@@ -523,6 +524,33 @@ def test_what_cannot_be_honoured_is_told(wanted: t.Dict[str, t.Any], message: st
     problems = TOOLING.configure(Wanted(**wanted), FACTS).problems
     assert any(message in problem for problem in problems), problems
     assert "s3cret" not in str(problems)
+
+
+# The path's file system, what else is set, and whether it is refused.
+SHARES: t.List[t.Tuple[str, t.Dict[str, t.Any], bool]] = [
+    ("nfs4", {}, True),
+    ("cifs", {}, True),
+    ("fuse.sshfs", {}, True),
+    ("ext4", {}, False),
+    # virtiofs is mounted with the local ones.
+    ("virtiofs", {}, False),
+    # The share is of another path than the one that counts, or none of the dump's.
+    ("nfs4", {"path": "/srv/d"}, False),
+    ("nfs4", {"target": {"type": "nfs", "location": "s:/d"}}, False),
+]
+
+
+@pytest.mark.parametrize("fstype, wanted, refused", SHARES)
+def test_a_path_on_a_share_is_refused(
+    fstype: str, wanted: t.Dict[str, t.Any], refused: bool
+) -> None:
+    facts = {**FACTS, "target": {"path": "/var/crash", "fstype": fstype, "source": "s:/d"}}
+    found = [
+        each for each in TOOLING.configure(Wanted(**wanted), facts).problems if "on a share" in each
+    ]
+    assert [each.startswith("kdump_path: '/var/crash' is on a share") for each in found] == (
+        [True] if refused else []
+    )
 
 
 def on_host(installed: bool = True, default: t.Optional[str] = None, **settings: str) -> t.Dict[str, t.Any]:  # fmt: skip
