@@ -205,9 +205,8 @@ def plan(facts: Facts, wanted: Wanted) -> t.Dict[str, t.Any]:
 
     The keys: ``errors`` (nothing may be done while there are any), ``warnings``, ``steps`` (name and reason, in order),
     ``reboot_required``, ``armed``, ``findings``, and what the steps need: ``crashkernel``, ``settings``, ``files``,
-    ``sysctls``, ``arguments``, ``packages``, ``service``, ``tooling``, ``path``, ``ssh`` (empty without such a target).
-    ``sysctls``, ``arguments``, ``packages``, ``service``, ``tooling``, ``path``; and ``proof``, what kdump_target is to show
-    of the place for dumps, and whether it is ``due`` on a host that needs nothing else too.
+    ``sysctls``, ``arguments``, ``packages``, ``service``, ``tooling``, ``path``, ``ssh`` (empty without such a target); and
+    ``proof``, what kdump_target is to show of the place for dumps, and whether it is ``due`` on a host that needs nothing else too.
     """
     tooling = by_name(facts["tooling"]["name"] or "")
     if tooling is not None:

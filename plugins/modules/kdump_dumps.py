@@ -75,12 +75,23 @@ dumps:
   type: list
   elements: dict
   returned: success
+  sample:
+    - folder: /srv/kdump/kdump/web1/10.0.0.5-202611210558
+      vmcore: /srv/kdump/kdump/web1/10.0.0.5-202611210558/dump.202611210558
+      dmesg: /srv/kdump/kdump/web1/10.0.0.5-202611210558/dmesg.202611210558
+      size: 62914560
+      finished: true
 proof:
   description:
     - The dump that has O(contains) in its kernel log and is complete, with C(path), C(dmesg), C(size), C(header) and C(panic) as
       M(kdump.fleet.vmcore_info) has them; V(none) if there is no such dump.
   type: dict
   returned: success
+  sample:
+    path: /srv/kdump/kdump/web1/10.0.0.5-202611210558/dump.202611210558
+    dmesg: /srv/kdump/kdump/web1/10.0.0.5-202611210558/dmesg.202611210558
+    size: 62914560
+    panic: "Kernel panic - not syncing: sysrq triggered crash"
 reason:
   description: Why there is no RV(proof); empty if there is one.
   type: str

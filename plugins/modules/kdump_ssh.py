@@ -109,6 +109,7 @@ pinned:
   type: list
   elements: str
   returned: always
+  sample: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEbyeMMEItdxKGIotyBPQCcrHAN09AqQmXmeWYTNZbnQ]
 proven:
   description: Whether the server took the small file.
   type: bool
