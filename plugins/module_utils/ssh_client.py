@@ -232,14 +232,7 @@ def make_key(host: Host, key: str, kind: str, changes: t.Sequence[str]) -> None:
         return
     os.chmod(host.path(key), 0o600)
     if "its public half" in changes:
-        try:
-            public = host.run(["ssh-keygen", "-y", "-P", "", "-f", host.path(key)])
-        except CommandError as exc:
-            raise SshError(
-                f"{key} has a passphrase or is no private key, and nobody is there to type one when the host crashes; set "
-                f"kdump_sshkey to another path ({exc})"
-            ) from exc
-        host.write(key + ".pub", f"{' '.join(public.split()[:2])} {MARK}\n")
+        host.write(key + ".pub", f"{_public_half(host, key)} {MARK}\n")
 
 
 def _new_key(host: Host, key: str, kind: str) -> None:
@@ -265,6 +258,14 @@ def fits(host: Host, key: str) -> bool:
 
     :raises SshError: the private key has a passphrase.
     """
+    return _public_half(host, key) == public_key(host, key)
+
+
+def _public_half(host: Host, key: str) -> str:
+    """Return what ssh-keygen makes of the private half, as 'type base64'.
+
+    :raises SshError: it has a passphrase.
+    """
     try:
         said = host.run(["ssh-keygen", "-y", "-P", "", "-f", host.path(key)])
     except CommandError as exc:
@@ -272,7 +273,7 @@ def fits(host: Host, key: str) -> bool:
             f"{key} has a passphrase or is no private key, and nobody is there to type one when the host crashes; set "
             f"kdump_sshkey to another path ({exc})"
         ) from exc
-    return " ".join(said.split()[:2]) == public_key(host, key)
+    return " ".join(said.split()[:2])
 
 
 def command(host: Host, target: Login, key: str, known_hosts: str, words: str) -> t.List[str]:

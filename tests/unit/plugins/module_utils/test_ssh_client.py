@@ -265,3 +265,32 @@ def test_a_path_that_a_shell_would_read_is_refused(debian: FakeHost, path: str) 
         with pytest.raises(SshError, match="path: .* must be absolute"):
             action(debian, Login("kdump", "s", None), KEY, ssh_client.KNOWN_HOSTS, path)
     assert debian.runner.started == []
+
+
+def test_a_public_half_that_does_not_fit_is_made_again(debian: FakeHost) -> None:
+    """A run that was cut off between the two renames leaves such a pair."""
+    debian.put(KEY, "private")
+    debian.put(KEY + ".pub", OTHER + " kdump-fleet\n")
+    debian.runner.answer(
+        "ssh-keygen", "-y", "-P", "", "-f", debian.path(KEY), stdout=ED25519 + " c\n"
+    )
+    assert not ssh_client.fits(debian, KEY)
+    ssh_client.make_key(debian, KEY, "ed25519", ["its public half"])
+    assert debian.read(KEY + ".pub") == ED25519 + " kdump-fleet\n"
+    assert ssh_client.fits(debian, KEY)
+
+
+def test_a_key_with_a_passphrase_is_refused(debian: FakeHost) -> None:
+    debian.put(KEY, "private")
+    debian.runner.answer(
+        "ssh-keygen",
+        "-y",
+        "-P",
+        "",
+        "-f",
+        debian.path(KEY),
+        code=255,
+        stderr="incorrect passphrase",
+    )
+    with pytest.raises(SshError, match="has a passphrase or is no private key"):
+        ssh_client.fits(debian, KEY)
