@@ -501,8 +501,9 @@ def _url(wanted: Wanted, kind: str) -> t.Tuple[str, str]:
             f"kdump_target: the password in {kind}:// {SECRET_RULE}: KDUMP_SAVEDIR in /etc/sysconfig/kdump, whose "
             "password stays while the rest of it is as in kdump_target"
         )
-    if kind == "nfs":
-        location = re.sub(r"\A([^/\[\]]+|\[[^\]]*\]):/", r"\1/", location)
+    if kind in ("nfs", "ftp"):
+        # As mount and kdump-tools write it: server:/folder.
+        location = re.sub(r"\A((?:[^/\[\]@]*@)?(?:[^/\[\]]+|\[[^\]]*\])):/", r"\1/", location)
     elif kind == "cifs":
         location = re.sub(r"\A//", "", location)
     host, slash, folder = location.partition("/")

@@ -100,6 +100,24 @@ SETTINGS: t.List[t.Tuple[Wanted, t.Dict[str, t.Optional[str]]]] = [
         Wanted(target={"type": "ftp", "location": "ftp://server"}),
         {"KDUMP_SAVEDIR": "ftp://server/var/crash"},
     ),
+    *(
+        (
+            Wanted(target={"type": "ftp", "location": location}, path="/crash"),
+            {"KDUMP_SAVEDIR": f"ftp://{url}/crash"},
+        )
+        # As kdump-tools and others write it, and as kdumptool does.
+        for location, url in (
+            ("server:/dumps", "server/dumps"),
+            ("server:/", "server"),
+            ("server:2121:/dumps", "server:2121/dumps"),
+            ("me@server:/dumps", "me@server/dumps"),
+            ("me@[fe80::1]:/dumps", "me@[fe80::1]/dumps"),
+            ("fe80::1:/dumps", "[fe80::1]/dumps"),
+            ("server/dumps", "server/dumps"),
+            ("ftp://server:2121/dumps", "server:2121/dumps"),
+            ("ftp://server:/dumps", "server/dumps"),
+        )
+    ),
     (
         Wanted(target={"type": "sftp", "location": "u@server"}, sshkey="/root/.ssh/k"),
         {"KDUMP_SAVEDIR": "sftp://u@server/var/crash", "KDUMP_SSH_IDENTITY": "/root/.ssh/k"},
@@ -289,6 +307,11 @@ REFUSED: t.List[t.Tuple[Wanted, t.Dict[str, t.Any], str]] = [
     ),
     (
         Wanted(target={"type": "ftp", "location": "me@corp.com:s3cret@server"}),
+        {},
+        "kdump_target: the password in ftp:// is a secret",
+    ),
+    (
+        Wanted(target={"type": "ftp", "location": "me:/s3cret@server"}),
         {},
         "kdump_target: the password in ftp:// is a secret",
     ),
