@@ -55,6 +55,7 @@ OTHER_NAMES = (
     "kdump_drill_timeout",
     "kdump_hosts",
     "kdump_serial",
+    "kdump_servers",
     "kdump_ssh_public_key",
 )
 
