@@ -48,6 +48,14 @@ class SshError(Exception):
     """The target cannot be used as it is; str() is the message for the user."""
 
 
+class KeyRefused(SshError):
+    """The server is the right one, and does not know this host's key."""
+
+    def __init__(self, message: str, key: str) -> None:
+        super().__init__(message)
+        self.key = key  # path of the private half
+
+
 class Login(t.NamedTuple):
     """Where an ssh target is."""
 
@@ -310,7 +318,7 @@ def prove(host: Host, target: Login, key: str, known_hosts: str, path: str) -> N
         except CommandError as exc:
             raise SshError(f"{target.destination} does not answer: {exc}") from exc
         if result.code != 0:
-            raise SshError(cause(result.stderr, target, key, words))
+            raise refusal(result.stderr, target, key, words)
         return result.stdout.strip()
 
     # As kdumpctl does at each start; then a folder of its own, so that nothing of anybody's is in the way.
@@ -348,9 +356,11 @@ def reach(host: Host, target: Login, key: str, known_hosts: str, path: str) -> N
         raise SshError(f"{target.destination} does not answer: {exc}") from exc
     # What the server itself says to it is another matter: a folder that is not there yet is made.
     if result.code == 255:
-        raise SshError(cause(result.stderr, target, key, words))
+        raise refusal(result.stderr, target, key, words)
 
 
+# How ssh says it, with the methods that are left behind it; a program on the server has nothing behind these words.
+KEY_REFUSED = r"Permission denied \("
 # Of what ssh says, by its own words (OpenSSH 7.4 to 10): the cause and the way out.
 CAUSES = (
     (
@@ -359,7 +369,7 @@ CAUSES = (
         "run the role with that server in the inventory, or set kdump_ssh_host_keys to its keys",
     ),
     (
-        r"Permission denied",
+        KEY_REFUSED,
         "it does not take this host's key ({key}). Run the role kdump_server there and this role with that server in the "
         "inventory, or let its administrator add the key that kdump_ssh_public_key has",
     ),
@@ -372,6 +382,12 @@ CAUSES = (
     (r"no matching|not supported|FIPS", "the two have no algorithm in common"),
     (r"No space left|quota|is full|free space", "it has no room for dumps; make some, or raise the limit of this host there"),
 )  # fmt: skip
+
+
+def refusal(said: str, target: Login, key: str, words: str) -> SshError:
+    """Return the error for what ssh said."""
+    message = cause(said, target, key, words)
+    return KeyRefused(message, key) if re.search(KEY_REFUSED, said, re.I) else SshError(message)
 
 
 def cause(said: str, target: Login, key: str, words: str) -> str:

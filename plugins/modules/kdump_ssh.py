@@ -115,6 +115,11 @@ proven:
   type: bool
   returned: always
   sample: true
+refused_key:
+  description: The public half of the host's key, which the server does not know yet.
+  type: str
+  returned: when the server does not take the key
+  sample: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEbyeMMEItdxKGIotyBPQCcrHAN09AqQmXmeWYTNZbnQ
 """
 
 import typing as t
@@ -150,6 +155,8 @@ def main() -> None:
     try:
         work = remove if module.params["state"] == "absent" else run
         result = work(module.params, module.check_mode, host)
+    except ssh_client.KeyRefused as exc:
+        module.fail_json(msg=str(exc), refused_key=ssh_client.public_key(host, exc.key))
     except (ssh_client.SshError, CommandError, OSError) as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(**result)

@@ -207,6 +207,7 @@ CAUSES: t.List[t.Tuple[str, str]] = [
     ),
     ("No ED25519 host key is known for s and you have requested strict checking.\n", "kdump_ssh_host_keys"),
     ("kdump@s: Permission denied (publickey).\r\n", "it does not take this host's key (" + KEY),
+    ("mkdir: cannot create directory '/var/crash': Permission denied\n", "it refuses 'mkdir -p /var/crash' (it said: mkdir"),
     ("ssh: Could not resolve hostname s: Name or service not known\n", "its name has no address"),
     ("ssh: connect to host s port 22: Connection refused\n", "nothing listens there"),
     ("ssh: connect to host s port 22: Connection timed out\n", "cannot be reached"),
@@ -225,6 +226,9 @@ def test_why_a_server_took_no_file(debian: FakeHost, said: str, expected: str) -
             debian, Login("kdump", "s", None), KEY, ssh_client.KNOWN_HOSTS, "/var/crash"
         )
     assert expected in str(caught.value) and str(caught.value).startswith("kdump@s: ")
+    # Somebody has to hand over the key in this case alone.
+    refused = isinstance(caught.value, ssh_client.KeyRefused)
+    assert refused == ("does not take this host's key" in expected)
 
 
 def test_a_server_that_says_other_things(debian: FakeHost) -> None:
