@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import typing as t
 
@@ -185,11 +186,21 @@ def test_a_server_that_is_not_in_the_inventory(server: Server) -> None:
     }
     first = host.role(wanted)
     assert first.code != 0 and "kdump_ssh_public_key" in first.output, first.output
-    # Its administrator adds what the fact says.
-    host.write("/etc/kdump-fleet/keys/kdump", host.read(KEY + ".pub") or "")
+    # Its administrator adds a line that can be copied as it is shown.
+    entry = re.search(r'"(restrict ssh-ed25519 \S+ kdump-fleet:light)"', first.output)
+    assert entry and first.output.count(entry[1]) == 1, first.output
+    assert " ".join((host.read(KEY + ".pub") or "").split()[:2]) in entry[1]
+    host.write("/etc/kdump-fleet/keys/kdump", entry[1] + "\n")
     second = host.role(wanted)
-    assert second.code == 0, second.output
-    assert host.role(wanted).changed == 0
+    assert second.code == 0 and "restrict" not in second.output, second.output
+    again = host.role(wanted)
+    assert again.changed == 0 and "restrict" not in again.output, again.output
+    gone = host.role({**wanted, "kdump_state": "absent"})
+    assert gone.code == 0, gone.output
+    assert host.read(KEY) is None
+    # Nobody but its administrator can take the entry away.
+    assert "the entry of light stays on the dump server, in the keys of kdump@dumps" in gone.output
+    assert entry[1].split()[2] in gone.output
 
 
 def test_a_host_that_is_given_up_is_forgotten(server: Server) -> None:
@@ -202,6 +213,31 @@ def test_a_host_that_is_given_up_is_forgotten(server: Server) -> None:
     assert host.read(KEY) is None and host.read(KEY + ".pub") is None
     assert host.read("/etc/kdump-fleet/known_hosts") == "other ssh-ed25519 AAAA mine\n"
     again = role(server, kdump_state="absent")
+    assert again.code == 0 and again.changed == 0, again.output
+
+
+def test_a_host_is_given_up_though_its_server_is_gone(server: Server) -> None:
+    host = server.host
+    before = configuration(server)
+    assert role(server).code == 0
+    server.stop()
+    host.write(
+        "/tmp/inventory.ini", "dumps ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=9\n"
+    )
+    given = {**TARGET, "kdump_ssh_server": "dumps", "kdump_state": "absent"}
+    options = ("-i", "/tmp/inventory.ini", "--limit", "light")
+    gone = host.role(given, *options)
+    assert gone.code == 0, gone.output
+    assert host.read(KEY) is None and host.read(KEY + ".pub") is None
+    assert host.read("/etc/kdump-fleet/known_hosts") is None
+    assert configuration(server) == before
+    assert host.read("/sys/kernel/kexec_crash_loaded") == "0\n"
+    # What is left is named, with the cause and how it goes.
+    assert authorized(server) != ""
+    assert "the entry of light stays on the dump server, in the keys of kdump@dumps" in gone.output
+    assert "Connection refused" in gone.output
+    assert "state: absent, account: kdump and hosts: [{name: light}]" in gone.output, gone.output
+    again = host.role(given, *options)
     assert again.code == 0 and again.changed == 0, again.output
 
 
