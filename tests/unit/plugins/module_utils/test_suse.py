@@ -100,24 +100,6 @@ SETTINGS: t.List[t.Tuple[Wanted, t.Dict[str, t.Optional[str]]]] = [
         Wanted(target={"type": "ftp", "location": "ftp://server"}),
         {"KDUMP_SAVEDIR": "ftp://server/var/crash"},
     ),
-    *(
-        (
-            Wanted(target={"type": "ftp", "location": location}, path="/crash"),
-            {"KDUMP_SAVEDIR": f"ftp://{url}/crash"},
-        )
-        # As kdump-tools and others write it, and as kdumptool does.
-        for location, url in (
-            ("server:/dumps", "server/dumps"),
-            ("server:/", "server"),
-            ("server:2121:/dumps", "server:2121/dumps"),
-            ("me@server:/dumps", "me@server/dumps"),
-            ("me@[fe80::1]:/dumps", "me@[fe80::1]/dumps"),
-            ("fe80::1:/dumps", "[fe80::1]/dumps"),
-            ("server/dumps", "server/dumps"),
-            ("ftp://server:2121/dumps", "server:2121/dumps"),
-            ("ftp://server:/dumps", "server/dumps"),
-        )
-    ),
     (
         Wanted(target={"type": "sftp", "location": "u@server"}, sshkey="/root/.ssh/k"),
         {"KDUMP_SAVEDIR": "sftp://u@server/var/crash", "KDUMP_SSH_IDENTITY": "/root/.ssh/k"},
@@ -259,6 +241,26 @@ def test_threads_up_to_1_0_leave_one_cpu_for_the_writing() -> None:
 def test_raw_up_to_1_0_is_elf_with_every_page() -> None:
     found = configured(Wanted(core_collector="cp"), release="1.0.2+git48").settings
     assert (found["KDUMP_DUMPFORMAT"], found["KDUMP_DUMPLEVEL"]) == ("ELF", "0")
+
+
+# As kdump-tools and others write it, and as a URL.
+FTP = [
+    ("server:/dumps", "server/dumps"),
+    ("server:/", "server"),
+    ("server:2121:/dumps", "server:2121/dumps"),
+    ("me@server:/dumps", "me@server/dumps"),
+    ("me@[fe80::1]:/dumps", "me@[fe80::1]/dumps"),
+    ("fe80::1:/dumps", "[fe80::1]/dumps"),
+    ("server/dumps", "server/dumps"),
+    ("ftp://server:2121/dumps", "server:2121/dumps"),
+    ("ftp://server:/dumps", "server/dumps"),
+]
+
+
+@pytest.mark.parametrize("location, url", FTP)
+def test_ftp_in_every_form(location: str, url: str) -> None:
+    found = configured(Wanted(target={"type": "ftp", "location": location}, path="/crash"))
+    assert found.settings["KDUMP_SAVEDIR"] == f"ftp://{url}/crash"
 
 
 HOOK = {"name": "10-note", "content": "#!/bin/sh\necho x\n"}
