@@ -55,6 +55,8 @@ FILES = 100  # in a dump's folder; a capture sends fewer than ten, and empty one
 SPARE_INODES = 100  # one in so many of the file system's stays free, as keep_free of its bytes
 TEMPORARY_FOLDERS = 64  # per host at once
 TEMPORARY_AGE = 3600  # seconds until one that was left behind goes
+UNFINISHED = 256  # folders per host and kind without a whole dump, where max_dumps sets no limit
+TEST_AGE = 7 * 86400  # seconds until a test's status may go; the keeper has the same
 PIPE_SIZE = MIB  # bytes; an unprivileged process gets no more by default
 
 
@@ -822,9 +824,53 @@ class Store:
         kind = kind_of(folder)
         if limit and self.usage(kind)[1] >= limit:
             raise Refused(f"this host has {limit} {kind}s (max_dumps) on the server already")
+        # Empty folders cost no bytes, so that no other quota ends a client that makes them for ever.
+        if not limit and self._unfinished(kind) >= UNFINISHED:
+            raise Refused(f"this host has {UNFINISHED} {kind}s on the server that did not arrive whole")
         self.check_room()
         label = f"{folder}.{number}" if number else folder
         return label, make_folder(label, self.root)
+
+    def _unfinished(self, kind: str) -> int:
+        """Return how many folders of a kind have no whole dump; at the limit those go that nobody misses."""
+        found = [name for name in os.listdir(self.root) if self._is_unfinished(name, kind)]
+        if len(found) >= UNFINISHED:
+            found = [name for name in found if not self._forget(name, kind)]
+        return len(found)
+
+    def _is_unfinished(self, label: str, kind: str) -> bool:
+        match = _GENERATION.match(label)
+        if not match or kind_of(match.group(1)) != kind:
+            return False
+        try:
+            folder = open_folder(label, self.root)
+        except (Refused, OSError):
+            return False
+        try:
+            names = map(_strip, os.listdir(folder))
+            return not any(_DUMP.match(name) and not _INCOMPLETE.match(name) for name in names)
+        finally:
+            os.close(folder)
+
+    def _forget(self, label: str, kind: str) -> bool:
+        """Remove a folder that is empty for an hour, or has a test's old status alone; tell whether it is gone."""
+        try:
+            folder = open_folder(label, self.root)
+        except (Refused, OSError):
+            return False
+        try:
+            names = os.listdir(folder)
+            age = time.time() - os.fstat(folder).st_mtime
+            if kind == "test" and names == [STATUS] and age > TEST_AGE:
+                os.unlink(STATUS, dir_fd=folder)
+            elif names or age <= TEMPORARY_AGE:
+                return False
+            os.rmdir(label, dir_fd=self.root)
+            return True
+        except OSError:
+            return False
+        finally:
+            os.close(folder)
 
     def newest(self, folder: str) -> t.Optional[t.Tuple[str, int]]:
         """Return name and handle of a folder's newest generation, or None."""
@@ -1007,8 +1053,9 @@ class Store:
                 raise Refused(f"there is a finished {name} already")
             os.rename(disk, name, src_dir_fd=folder, dst_dir_fd=folder)
             os.fsync(folder)
+        # From here on the dump is final, and whatever fails must not tell the client otherwise.
         if _DUMP.match(target.name):
-            write_receipt(folder, name, state)
+            leave_receipt(folder, name, state, f"{label}/{name}")
         forget_state(disk, folder)
         os.close(folder)
         return label, name
@@ -1082,6 +1129,17 @@ def write_receipt(folder: int, name: str, state: t.Dict[str, t.Any]) -> None:
         "receiver": VERSION,
     }
     replace(RECEIPT, folder, json.dumps(receipt, indent=1).encode("utf-8") + b"\n")
+
+
+def leave_receipt(folder: int, name: str, state: t.Dict[str, t.Any], where: str) -> None:
+    """Write the receipt of a dump that has its final name; a disk without room for it is only logged.
+
+    A client that was told of a failure would keep or send the dump a second time, and this one is whole.
+    """
+    try:
+        write_receipt(folder, name, state)
+    except OSError as exc:
+        log(syslog.LOG_ERR, f"{where}: the dump is whole, but its receipt cannot be written: {exc}")
 
 
 class Cipher:
@@ -1319,11 +1377,16 @@ class Upload:
             name = _unflat(name)
         final = name + self._store.suffix()
         self._store.finish(self._folder, self.disk, final)
-        if self._first:
-            write_state(README, self._folder, {"first": True})
-        if _DUMP.match(name):
-            write_receipt(self._folder, final, state)
         self.disk = final
+        # From here on the file is final, and whatever fails must not tell the client otherwise.
+        if self._first:
+            try:
+                write_state(README, self._folder, {"first": True})
+            except OSError as exc:
+                # The last README then goes into a generation of its own.
+                log(syslog.LOG_ERR, f"{self.label}/{final}: it cannot be noted as the first: {exc}")
+        if _DUMP.match(name):
+            leave_receipt(self._folder, final, state, f"{self.label}/{final}")
         return final
 
     def fail(self, cause: str) -> None:

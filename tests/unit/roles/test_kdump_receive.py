@@ -11,6 +11,7 @@ import os
 import socket
 import stat
 import struct
+import time
 import typing as t
 from pathlib import Path
 
@@ -920,6 +921,84 @@ def test_max_dumps(client: Client) -> None:
     assert "max_dumps" in client.refused(f"cat > {SUSE}/vmcore", b"x")
     # What belongs to a dump that is there may still come.
     client.ok(f"scp -t {D}/", scp_file("more.log", b"x"))
+
+
+def folders(client: Client, count: int, name: str, files: t.Sequence[str], age: float) -> None:
+    """Make folders as a client does that sends no dump, last changed so many seconds ago."""
+    when = time.time() - age
+    for number in range(count):
+        folder = client.base / HOST / name.format(number)
+        folder.mkdir(parents=True)
+        for file in files:
+            (folder / file).write_text("x")
+        os.utime(str(folder), (when, when))
+
+
+HOUR, WEEK = 3600, 7 * 86400
+EMPTY = "h{}-2026-11-25-11:16:28"
+A_TEST = "kdump-test-{}"
+ENDLESS = [
+    # What the folders are, and whether another one may come, whatever max_dumps says.
+    ("empty ones", A_TEST, EMPTY, [], HOUR - 100, False),
+    ("what was cut off", A_TEST, EMPTY, ["vmcore-incomplete", ".vmcore-incomplete.state"], WEEK * 9, False),
+    ("a log alone", A_TEST, EMPTY, ["vmcore-dmesg.txt"], WEEK * 9, False),
+    ("encrypted halves", A_TEST, EMPTY, ["vmcore-incomplete.age"], WEEK * 9, False),
+    ("whole ones", A_TEST, EMPTY, ["vmcore"], 0, True),
+    ("whole ones that are encrypted", A_TEST, EMPTY, ["dump.202611251116.gz.age"], 0, True),
+    ("empty ones that were left behind", A_TEST, EMPTY, [], HOUR + 100, True),
+    ("tests", EMPTY, A_TEST, ["vmcore-creation.status"], WEEK - 100, False),
+    ("old tests", EMPTY, A_TEST, ["vmcore-creation.status"], WEEK + 100, True),
+    ("old dumps that say that they are tests", A_TEST, EMPTY, ["vmcore-creation.status"], WEEK * 9, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "_case, other, name, files, age, room", ENDLESS, ids=[case[0] for case in ENDLESS]
+)
+def test_folders_without_a_dump_have_an_end(
+    client: Client, _case: str, other: str, name: str, files: t.List[str], age: float, room: bool
+) -> None:
+    folders(client, receive.UNFINISHED - 1, name, files, age)
+    one, two = (name.format(9999 + number) for number in range(2))
+    client.ok(f"mkdir -p /var/crash/{one}")
+    if room:
+        client.ok(f"mkdir -p /var/crash/{two}")
+    else:
+        kind = "test" if name is A_TEST else "dump"
+        assert client.refused(f"mkdir -p /var/crash/{two}") == (
+            f"refused: this host has 256 {kind}s on the server that did not arrive whole"
+        )
+        assert len(client.folders) == receive.UNFINISHED
+    # The one kind does not keep the other out.
+    client.ok(f"mkdir -p /var/crash/{other.format(1)}")
+
+
+def test_a_dump_without_room_for_its_receipt_is_a_dump(client: Client) -> None:
+    """A client that is told of a failure loses time, or its host, for a dump that is there."""
+    (client.base / HOST / FOLDER / ".receipt.json.new").mkdir(parents=True)
+    for file in ("vmcore-dmesg-incomplete.txt", "vmcore-incomplete"):
+        client.ok(f"dd of={D}/{file}", flattened())
+    client.logged.clear()
+    client.ok(f"mv {D}/vmcore-incomplete {D}/vmcore.flat")
+    assert f"{FOLDER}/vmcore: the dump is whole, but its receipt cannot be written" in client.logged[0]
+    assert "outcome=ok" in client.logged[-1]
+    assert client.files[FOLDER + "/vmcore"] == in_order()
+    # One that needs no mv.
+    client.ok(f"dd of={D}/dump.gz", b"x")
+    assert "outcome=ok" in client.logged[-1] and client.files[FOLDER + "/dump.gz"] == b"x"
+    assert sorted(path.name for path in (client.base / HOST / FOLDER).glob(".*.state")) == [
+        ".vmcore-dmesg-incomplete.txt.state"
+    ]
+
+
+def test_a_readme_that_cannot_be_noted_loses_nothing(client: Client) -> None:
+    folder = "web1-2026-11-25-11-16"
+    (client.base / HOST / folder / "..README.txt.state.new").mkdir(parents=True)
+    suse(client, ("README.txt", FIRST))
+    assert any("it cannot be noted as the first" in line for line in client.logged)
+    suse(client, ("vmcore", flattened()), ("README.txt", b"all"))
+    assert client.files[folder + "/vmcore"] == in_order()
+    assert client.files[folder + ".1/README.txt"] == b"all"
 
 
 def test_tests_do_not_keep_a_crash_out(client: Client) -> None:
