@@ -5,6 +5,7 @@
 """Keeps a dump server's folder within its limits, and says in a Prometheus textfile what is there.
 
 A timer starts it with the path of its configuration. Dumps lie in BASE/HOST/FOLDER, and a whole FOLDER goes or stays.
+A host that comes by NFS may have a path of its own in between, as kdumpctl has: BASE/HOST/var/crash/FOLDER.
 What never goes: a host's newest dump and its newest complete one, a dump with a file .pinned in it, one that a session
 writes, and one that changed within the last hour. Nothing goes where no limit is set.
 """
@@ -24,6 +25,8 @@ HOUR, DAY = 3600, 86400  # seconds
 HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}\Z")  # as the receiver names a host's folder
 # 'kdumpctl test' leaves its status, and no dump. A host's own name may begin so, before a date.
 TEST = re.compile(r"kdump-test-(?!.*(-\d{4}-\d\d-\d\d-\d\d[-:]\d\d(:\d\d)?|-\d{12})(\.\d+)?\Z)", re.ASCII)
+# A folder's name by which a tooling, or the receiver behind it, says that it is a dump's.
+DATED = re.compile(r"(.*\D)?(\d{4}-\d\d-\d\d-\d\d[-:]\d\d([-:]\d\d)?|\d{12})(\.\d+)?\Z", re.ASCII | re.DOTALL)
 TEMPORARY = re.compile(r"tmp\.[A-Za-z0-9]{10}\Z")  # the receiver's own, which it sweeps
 INCOMPLETE = re.compile(r"-incomplete(\.[A-Za-z0-9]+)*\Z")
 # makedumpfile's, where kdump-tools has sent all of the memory after it.
@@ -34,6 +37,7 @@ REMOVED = ".removed-"  # how the name of a dump begins that is being removed
 SESSION_LOCK = ".sessions/lock"  # in a host's folder; the receiver holds it to begin a file
 TEST_DAYS = 7  # a test's status is of no use later
 DEEPEST = 32  # folders within folders, which only an NFS client can have made
+LONGEST_PATH = 6  # folders between a host's own and a dump's; what is deeper is one dump with what is above it
 
 
 class Limits(t.NamedTuple):
@@ -51,7 +55,7 @@ class Limits(t.NamedTuple):
 class Dump(t.NamedTuple):
     """A dump's folder."""
 
-    name: str
+    name: str  # below the host's folder, with the path that the host has put before it
     size: int  # bytes of all its files, as the receiver's quota counts them
     changed: float  # seconds since 1970, of the newest thing in it, by the server's clock
     complete: bool
@@ -147,6 +151,37 @@ def read_dump(name: str, parent: int) -> Dump:
     return Dump(name, size, changed, complete, PINNED in names, bool(TEST.match(name)))
 
 
+def is_path(name: str, parent: int) -> bool:
+    """Say whether a folder is a part of a host's path to its dumps, and none itself.
+
+    It is if it has nothing but folders in it. A file, also one that pins it, makes it a dump; so does its name.
+
+    :raises OSError: it cannot be read, or is a link.
+    """
+    with opened(name, parent) as folder:
+        if DATED.match(name) or TEST.match(name):
+            return False
+        states = [_mode(entry, folder) for entry in os.listdir(folder)]
+    return all(mode is None or stat.S_ISDIR(mode) for mode in states)
+
+
+def _mode(name: str, folder: int) -> t.Optional[int]:
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return None
+
+
+@contextlib.contextmanager
+def parent_of(path: str, host: int) -> t.Iterator[t.Tuple[str, int]]:
+    """Open the folder that a dump of a host lies in, without following links; give the dump's own name and that."""
+    with contextlib.ExitStack() as stack:
+        *above, name = path.split("/")
+        for part in above:
+            host = stack.enter_context(opened(part, host))
+        yield name, host
+
+
 def _measure(folder: int, depth: int) -> t.Tuple[int, float, t.List[str]]:
     """Return a folder's bytes, its newest change, and the names in it."""
     size, changes = 0, []
@@ -205,10 +240,15 @@ def sessions_held(host: int) -> t.Iterator[None]:
         os.close(handle)
 
 
-def remove(name: str, parent: int, now: float) -> bool:
-    """Remove a dump's folder; False if it is in use, pinned, or was written since it was looked at."""
+def remove(path: str, host: int, now: float) -> bool:
+    """Remove a dump of a host; False if it is in use, pinned, or was written since it was looked at."""
+    with parent_of(path, host) as (name, parent):
+        return _remove(name, parent, host, now)
+
+
+def _remove(name: str, parent: int, host: int, now: float) -> bool:
     hidden = REMOVED + name[:200]
-    with sessions_held(parent):
+    with sessions_held(host):
         dump = read_dump(name, parent)
         if dump.pinned or is_fresh(dump, now) or is_written(name, parent):
             return False
@@ -340,18 +380,32 @@ class Keeper:
     def _host(self, host: str, base: int) -> None:
         dumps: t.Dict[str, Dump] = {}
         with opened(host, base) as folder:
-            for name in sorted(os.listdir(folder)):
-                self._guarded(f"{host}/{name}", self._look, dumps, name, folder)
+            self._look_into(dumps, host, "", folder)
             for plan in choose(list(dumps.values()), self.limits, self.now):
                 what = f"{host}/{plan.dump.name}"
                 self._guarded(what, self._remove, what, plan, dumps, folder)
         self.hosts[host] = figures(list(dumps.values()))
 
-    def _look(self, dumps: t.Dict[str, Dump], name: str, folder: int) -> None:
+    def _look_into(self, dumps: t.Dict[str, Dump], host: str, path: str, folder: int) -> None:
+        """Look at all that is in a folder.
+
+        :param path: the folder, below the host's own; '' for that, or with a slash at its end.
+        """
+        for name in sorted(os.listdir(folder)):
+            what = f"{host}/{path}{name}"
+            self._guarded(what, self._look, dumps, host, path + name, folder)
+
+    def _look(self, dumps: t.Dict[str, Dump], host: str, path: str, folder: int) -> None:
+        name = path.rpartition("/")[2]
         if name.startswith(REMOVED):
             remove_tree(name, folder)
-        elif not name.startswith(".") and not TEMPORARY.match(name):
-            dumps[name] = read_dump(name, folder)
+        elif name.startswith(".") or TEMPORARY.match(name):
+            pass
+        elif path.count("/") < LONGEST_PATH and is_path(name, folder):
+            with opened(name, folder) as inner:
+                self._look_into(dumps, host, path + "/", inner)
+        else:
+            dumps[path] = read_dump(name, folder)._replace(name=path)
 
     def _remove(self, what: str, plan: Plan, dumps: t.Dict[str, Dump], folder: int) -> None:
         if remove(plan.dump.name, folder, self.now):

@@ -146,10 +146,77 @@ HALVES = [
 def test_what_counts_as_incomplete(
     base: Path, capsys: t.Any, files: t.List[str], incomplete: int
 ) -> None:
-    make(base, "db1/a", 1, files)
+    make(base, "db1/202611251116", 1, files)
     run(base, capsys)
     text = (base.parent / "kdump.prom").read_text()
     assert f'kdump_server_incomplete{{host="db1"}} {incomplete}\n' in text
+
+
+D1, D2, D3 = (f"10.0.0.5-2026-11-{day}-11:16:28" for day in (23, 24, 25))
+# What lies below a host's folder: days since it changed. What goes with dumps=1, and what is counted then.
+PATHS: t.List[t.Tuple[str, t.Dict[str, float], t.List[str], int]] = [
+    ("kdumpctl's own path", {f"var/crash/{D1}": 9, f"var/crash/{D2}": 8, f"var/crash/{D3}": 7}, [f"var/crash/{D1}", f"var/crash/{D2}"], 1),
+    ("beside others", {f"var/crash/{D1}": 9, D2: 8, "202611251116.1": 7}, [f"var/crash/{D1}", D2], 1),
+    ("the newest lies deeper", {f"var/crash/{D1}": 7, D2: 8, D3: 9}, [D3, D2], 1),
+    ("a path of one part", {f"dumps/{D1}": 9, f"dumps/{D2}": 8}, [f"dumps/{D1}"], 1),
+    ("the path, and no dump yet", {"var/crash": 90}, [], 0),
+    ("SUSE", {"kdump/2026-11-24-11:16": 9, "kdump/2026-11-25-11:16": 8}, ["kdump/2026-11-24-11:16"], 1),
+    ("a dump's folder that has folders alone", {f"{D1}/a/b": 9, f"{D2}/a/b": 8}, [D1], 1),
+    ("too deep for a path: all of it is one dump", {f"a/b/c/d/e/f/g/{D1}": 9, f"a/b/c/d/e/f/g/{D2}": 8, "202611251116": 10}, [], 2),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("_case, folders, gone, count", PATHS, ids=[case[0] for case in PATHS])
+def test_a_path_of_the_host_s_own_is_no_dump(
+    base: Path,
+    capsys: t.Any,
+    _case: str,
+    folders: t.Dict[str, float],
+    gone: t.List[str],
+    count: int,
+) -> None:
+    for place, days in folders.items():
+        make(base, f"db1/{place}", days, [] if place == "var/crash" else ["vmcore"])
+    said = run(base, capsys, dumps=1)
+    assert said.splitlines() == [f"removed db1/{place}, 10 bytes: more than 1 dumps" for place in gone]
+    for place in folders:
+        assert (base / "db1" / place).exists() == all(place.find(one) != 0 for one in gone)
+    text = (base.parent / "kdump.prom").read_text()
+    assert f'kdump_server_dumps{{host="db1"}} {count}\n' in text
+    assert run(base, capsys, dumps=1) == ""
+
+
+def test_a_pin_counts_in_a_path_and_on_a_path(base: Path, capsys: t.Any) -> None:
+    for day, place in ((9, D1), (8, D2), (7, D3)):
+        make(base, f"db1/var/crash/{place}", day)
+    (base / "db1/var/crash" / D1 / ".pinned").write_text("")
+    assert f"removed db1/var/crash/{D2}," in run(base, capsys, dumps=1)
+    assert left(base, "db1/var/crash") == [D1, D3]
+    # As before paths were looked into: it keeps all that is below.
+    (base / "db1/var/.pinned").write_text("")
+    make(base, "db1/202611251116", 1)
+    assert run(base, capsys, days=1) == ""
+    assert left(base, "db1/var/crash") == [D1, D3]
+
+
+def test_links_in_a_path_lead_nowhere(base: Path, capsys: t.Any) -> None:
+    elsewhere = base.parent / "elsewhere"
+    make(elsewhere, D1, 40)
+    make(elsewhere, D2, 30)
+    make(base, f"db1/var/{D3}", 1)
+    os.symlink(str(elsewhere), str(base / "db1/link"))
+    with keep.opened(str(base / "db1")) as host, pytest.raises(OSError):
+        keep.remove(f"link/{D1}", host, time.time())
+    said = run(base, capsys, 1, days=2)
+    assert said == "db1/link: is a link or no folder, and is left alone\n"
+    assert sorted(os.listdir(str(elsewhere))) == [D1, D2]
+
+
+def test_a_removal_in_a_path_that_was_cut_off_is_finished(base: Path, capsys: t.Any) -> None:
+    make(base, "db1/var/.removed-a", 0)
+    make(base, f"db1/var/{D1}", 1)
+    assert run(base, capsys) == ""
+    assert left(base, "db1/var") == [D1]
 
 
 @pytest.mark.parametrize(
