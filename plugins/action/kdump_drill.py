@@ -146,6 +146,7 @@ class ActionModule(ActionBase):
             "size": core["size"],
             "panic": core["panic"],
             "header": core["header"],
+            "proven_by": "log",
         }
 
     def _refuse_unarmed(self, facts: Facts) -> None:

@@ -52,9 +52,10 @@ class Vmcore(t.NamedTuple):
     size: int  # bytes, flattening taken off
 
 
-def inspect(path: str) -> Vmcore:
+def inspect(path: t.Union[str, int]) -> Vmcore:
     """Read a dump's headers and every record's place.
 
+    :param path: or an open file at its beginning, which is closed.
     :raises VmcoreError: it is no dump, or it is not complete.
     :raises OSError: it cannot be read.
     """

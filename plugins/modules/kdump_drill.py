@@ -91,6 +91,14 @@ header:
   description: What the dump's headers tell, as M(kdump.fleet.vmcore_info) returns it.
   type: dict
   returned: without O(elsewhere)
+proven_by:
+  description:
+    - What shows that the dump is there; V(log) is the mark of this crash in its kernel log.
+    - The role's tasks for a drill, which look on the server, also have V(receipt) for an encrypted dump, see
+      M(kdump.fleet.kdump_dumps).
+  type: str
+  returned: without O(elsewhere)
+  sample: log
 kernel:
   description: The kernel that was crashed.
   type: str

@@ -12,6 +12,11 @@ description:
     the host itself.
   - With O(contains) it looks for the dump of one crash among those that O(known) does not name. It reads the dump as
     M(kdump.fleet.vmcore_info) does, and its kernel log, which C(makedumpfile) takes out of the dump where none lies beside it.
+  - A dump is written by a host that may be hostile. So it is read in a process of its own as the account that it belongs to, without
+    other groups, and with limits of memory (4 GiB), files (256 MiB) and time (20 minutes, 10 of them on the processor). A link is not
+    followed. A dump that belongs to root is read as root, within the same limits.
+  - An encrypted dump cannot be read. With O(account) the receiver's C(receipt.json) proves that it arrived whole, if it names the file and
+    its size, and if nothing of the host's folder is exported by NFS, because then a client could have written it.
 extends_documentation_fragment:
   - kdump.fleet._attributes
   - kdump.fleet._attributes.info_module
@@ -85,6 +90,8 @@ proof:
   description:
     - The dump that has O(contains) in its kernel log and is complete, with C(path), C(dmesg), C(size), C(header) and C(panic) as
       M(kdump.fleet.vmcore_info) has them; V(none) if there is no such dump.
+    - C(proven_by) is V(log) for it. It is V(receipt) for an encrypted dump that O(known) does not name, of which nobody can say which
+      crash it is of; C(header) is V(none) then, and C(panic) is empty.
   type: dict
   returned: success
   sample:
@@ -92,6 +99,7 @@ proof:
     dmesg: /srv/kdump/kdump/web1/10.0.0.5-202611210558/dmesg.202611210558
     size: 62914560
     panic: "Kernel panic - not syncing: sysrq triggered crash"
+    proven_by: log
 reason:
   description: Why there is no RV(proof); empty if there is one.
   type: str

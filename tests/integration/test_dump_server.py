@@ -58,7 +58,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Lab]:
             }
         )
         assert play.code == 0, play.output
-        names = ["db1", "db2", "full", "cut", "mute", "links", "spare"]
+        names = ["db1", "db2", "full", "cut", "mute", "links", "spare", "bad"]
         names += [f"many{number}" for number in range(MANY)]
         clients = {name: server.client(name) for name in names}
         server.allow(*clients.values())
@@ -225,8 +225,46 @@ def test_dumps_that_the_server_cannot_read(
             assert stored is not None and flat[4096:8192] not in stored
             clear = subprocess.run(decrypt, input=stored, env=home, check=True, capture_output=True)
             assert clear.stdout == flat
+            # A drill believes the receiver.
+            known = [f"{BASE}/db1/{name}" for name in server.must("ls", f"{BASE}/db1").split()]
+            known.remove(f"{BASE}/db1/{folder}")
+            wanted = {"account": "kdump", "host": "db1", "known": known, "contains": "mark"}
+            found = server.module("kdump_dumps", wanted)
+            assert found["proof"]["proven_by"] == "receipt", found
+            assert found["proof"]["path"] == f"{BASE}/db1/{folder}/vmcore.flat.{program}"
     finally:
         subprocess.run(["gpgconf", "--kill", "all"], env=home, check=False)
+
+
+READER = """\
+#!/bin/sh
+{
+    echo "[1.0] the mark"
+    printf '[2.0] Kernel panic - not syncing: uid=%s groups=%s ' "$(id -u)" "$(id -G)"
+    printf 'begins=%s memory=%s ' "$(head -c 4 "$2" | tail -c 3)" "$(ulimit -v)"
+    cat /etc/shadow >/dev/null 2>&1 || printf 'no shadow'
+    echo
+} >"$3"
+"""
+
+
+def test_whoever_reads_a_dump_is_the_account(server: ServerHost, lab: Lab) -> None:
+    """A host can make a dump so that makedumpfile errs; root's memory is not the place for that."""
+    bad, program = lab.clients["bad"], "/usr/local/sbin/makedumpfile"
+    # A whole ELF core without segments.
+    core = b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 4, 62, 1, 0, 0, 0, 0, 64, 56, 0, 0, 0, 0)  # fmt: skip
+    good(bad.ssh(f"dd of=/var/crash/bad-{DAY}/vmcore", stdin=core + bytes(64)))
+    server.write(program, READER)
+    server.must("chmod", "0755", program)
+    try:
+        wanted = {"account": "kdump", "host": "bad", "contains": "the mark"}
+        found = server.module("kdump_dumps", wanted)
+    finally:
+        server.remove(program)
+    assert found["proof"], found
+    uid, gid = server.must("getent", "passwd", "kdump").split(":")[2:4]
+    said = f"uid={uid} groups={gid} begins=ELF memory={4 << 20} no shadow"
+    assert found["proof"]["panic"].endswith(said) and found["proof"]["proven_by"] == "log"
 
 
 # --- attacks ---------------------------------------------------------------------------------------------------

@@ -24,9 +24,13 @@ import typing as t
 HOUR, DAY = 3600, 86400  # seconds
 HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}\Z")  # as the receiver names a host's folder
 # 'kdumpctl test' leaves its status, and no dump. A host's own name may begin so, before a date.
-TEST = re.compile(r"kdump-test-(?!.*(-\d{4}-\d\d-\d\d-\d\d[-:]\d\d(:\d\d)?|-\d{12})(\.\d+)?\Z)", re.ASCII)
+TEST = re.compile(
+    r"kdump-test-(?!.*(-\d{4}-\d\d-\d\d-\d\d[-:]\d\d(:\d\d)?|-\d{12})(\.\d+)?\Z)", re.ASCII
+)
 # A folder's name by which a tooling, or the receiver behind it, says that it is a dump's.
-DATED = re.compile(r"(.*\D)?(\d{4}-\d\d-\d\d-\d\d[-:]\d\d([-:]\d\d)?|\d{12})(\.\d+)?\Z", re.ASCII | re.DOTALL)
+DATED = re.compile(
+    r"(.*\D)?(\d{4}-\d\d-\d\d-\d\d[-:]\d\d([-:]\d\d)?|\d{12})(\.\d+)?\Z", re.ASCII | re.DOTALL
+)
 TEMPORARY = re.compile(r"tmp\.[A-Za-z0-9]{10}\Z")  # the receiver's own, which it sweeps
 INCOMPLETE = re.compile(r"-incomplete(\.[A-Za-z0-9]+)*\Z")
 # makedumpfile's, where kdump-tools has sent all of the memory after it.
@@ -37,7 +41,9 @@ REMOVED = ".removed-"  # how the name of a dump begins that is being removed
 SESSION_LOCK = ".sessions/lock"  # in a host's folder; the receiver holds it to begin a file
 TEST_DAYS = 7  # a test's status is of no use later
 DEEPEST = 32  # folders within folders, which only an NFS client can have made
-LONGEST_PATH = 6  # folders between a host's own and a dump's; what is deeper is one dump with what is above it
+LONGEST_PATH = (
+    6  # folders between a host's own and a dump's; what is deeper is one dump with what is above it
+)
 
 
 class Limits(t.NamedTuple):

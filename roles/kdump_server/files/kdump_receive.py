@@ -174,7 +174,11 @@ def check_file(place: Place) -> None:
     if not name:
         raise Refused("a file's name is missing behind the dump's folder")
     # What is put in order loses '.flat' once.
-    if name.startswith(".") or {name, _unflat(name)} & {RECEIPT, STATUS} or len(name) > LONGEST_FILE:
+    if (
+        name.startswith(".")
+        or {name, _unflat(name)} & {RECEIPT, STATUS}
+        or len(name) > LONGEST_FILE
+    ):
         raise Refused("that is no name for a client's file")
 
 
@@ -826,7 +830,9 @@ class Store:
             raise Refused(f"this host has {limit} {kind}s (max_dumps) on the server already")
         # Empty folders cost no bytes, so that no other quota ends a client that makes them for ever.
         if not limit and self._unfinished(kind) >= UNFINISHED:
-            raise Refused(f"this host has {UNFINISHED} {kind}s on the server that did not arrive whole")
+            raise Refused(
+                f"this host has {UNFINISHED} {kind}s on the server that did not arrive whole"
+            )
         self.check_room()
         label = f"{folder}.{number}" if number else folder
         return label, make_folder(label, self.root)

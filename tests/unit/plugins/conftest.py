@@ -6,6 +6,7 @@
 
 import gzip
 import io
+import json
 import os
 import typing as t
 
@@ -15,9 +16,11 @@ from ansible_collections.kdump.fleet.plugins.module_utils import panic
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.runner import (
     CommandError,
+    Limits,
     Result,
     Runner,
     SystemRunner,
+    User,
 )
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdump_tools import KdumpTools
 
@@ -30,6 +33,7 @@ class ScriptedRunner(Runner):
         self.started: t.List[t.Tuple[str, ...]] = []
         self.programs: t.Set[str] = set()
         self.given: t.List[bytes] = []  # on standard input, of each
+        self.users: t.List[User] = []  # of what is done apart
 
     def answer(self, *argv: str, stdout: str = "", code: int = 0, stderr: str = "") -> None:
         self.answers[argv] = Result(code, stdout, stderr)
@@ -47,7 +51,18 @@ class ScriptedRunner(Runner):
         self.answers[argv] = act
         self.programs.add(argv[0])
 
-    def start(self, argv: t.Sequence[str], timeout: float, data: bytes = b"") -> Result:
+    def apart(self, action: t.Callable[[], t.Any], user: User, limits: Limits) -> t.Any:
+        """Do it here, and note as whom it would have been done."""
+        self.users.append(user)
+        return json.loads(json.dumps(action()))
+
+    def start(
+        self,
+        argv: t.Sequence[str],
+        timeout: float,
+        data: bytes = b"",
+        source: t.Optional[int] = None,
+    ) -> Result:
         key = tuple(argv)
         self.started.append(key)
         self.given.append(data)
@@ -86,10 +101,11 @@ def gzipped(data: bytes) -> bytes:
 def no_real_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """A unit test that starts a real program is wrong."""
 
-    def refuse(_self: t.Any, argv: t.Sequence[str], timeout: float) -> Result:
+    def refuse(_self: t.Any, argv: t.Sequence[str], *_options: t.Any) -> Result:
         raise AssertionError(f"a unit test started {argv}")
 
     monkeypatch.setattr(SystemRunner, "start", refuse)
+    monkeypatch.setattr(SystemRunner, "apart", refuse)
 
 
 @pytest.fixture

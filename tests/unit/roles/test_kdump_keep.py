@@ -178,7 +178,9 @@ def test_a_path_of_the_host_s_own_is_no_dump(
     for place, days in folders.items():
         make(base, f"db1/{place}", days, [] if place == "var/crash" else ["vmcore"])
     said = run(base, capsys, dumps=1)
-    assert said.splitlines() == [f"removed db1/{place}, 10 bytes: more than 1 dumps" for place in gone]
+    assert said.splitlines() == [
+        f"removed db1/{place}, 10 bytes: more than 1 dumps" for place in gone
+    ]
     for place in folders:
         assert (base / "db1" / place).exists() == all(place.find(one) != 0 for one in gone)
     text = (base.parent / "kdump.prom").read_text()

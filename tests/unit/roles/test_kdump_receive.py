@@ -980,7 +980,9 @@ def test_a_dump_without_room_for_its_receipt_is_a_dump(client: Client) -> None:
         client.ok(f"dd of={D}/{file}", flattened())
     client.logged.clear()
     client.ok(f"mv {D}/vmcore-incomplete {D}/vmcore.flat")
-    assert f"{FOLDER}/vmcore: the dump is whole, but its receipt cannot be written" in client.logged[0]
+    assert (
+        f"{FOLDER}/vmcore: the dump is whole, but its receipt cannot be written" in client.logged[0]
+    )
     assert "outcome=ok" in client.logged[-1]
     assert client.files[FOLDER + "/vmcore"] == in_order()
     # One that needs no mv.

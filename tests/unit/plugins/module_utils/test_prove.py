@@ -30,8 +30,14 @@ class Server(ScriptedRunner):
         self.fails: t.Dict[str, str] = {}  # what a program says that fails, by its first words
         self.there = True  # the folder
 
-    def start(self, argv: t.Sequence[str], timeout: float, data: bytes = b"") -> Result:
-        del timeout, data
+    def start(
+        self,
+        argv: t.Sequence[str],
+        timeout: float,
+        data: bytes = b"",
+        source: t.Optional[int] = None,
+    ) -> Result:
+        del timeout, data, source
         self.started.append(tuple(argv))
         line = " ".join(argv)
         for begin, said in self.fails.items():

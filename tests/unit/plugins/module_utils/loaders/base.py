@@ -26,7 +26,13 @@ class ToolRunner(Runner):
         self.host: t.Optional[FakeHost] = None
         self.started: t.List[t.List[str]] = []
 
-    def start(self, argv: t.Sequence[str], timeout: float, data: bytes = b"") -> Result:
+    def start(
+        self,
+        argv: t.Sequence[str],
+        timeout: float,
+        data: bytes = b"",
+        source: t.Optional[int] = None,
+    ) -> Result:
         self.started.append(list(argv))
         if argv[0] not in self.tools or self.host is None:
             raise CommandError(f"'{argv[0]}' could not be started: No such file or directory")
