@@ -352,7 +352,7 @@ def _read(
     text = _text(log) if log is not None else _dumped_log(host, core, scratch)
     if mark not in text:
         return None, "", f"is of another crash: its kernel log has no {mark!r}"
-    return header, panic_line(text), ""
+    return header, panic_line(text) or "", ""
 
 
 def _dumped_log(host: Host, core: int, scratch: str) -> str:

@@ -100,6 +100,7 @@ def test_check_then_do_then_again(server: ServerHost) -> None:
     assert json.loads(server.read("/etc/kdump-fleet/keep/kdump.json") or "") == {
         "base": BASE, "days": 90.0, "dumps": 5, "bytes": 100 << 30,
         "metrics": "/var/lib/kdump-server/kdump/kdump.prom",
+        "link": "/var/lib/node-exporter/kdump.prom",
     }  # fmt: skip
 
 
@@ -174,9 +175,20 @@ def test_another_file_with_the_first_word_is_named_and_all_is_taken_back(
     server.write(site, "Match User *\n  PermitTTY yes\n  AcceptEnv SITE_*\n")
     play = server.server({**ALL, "kdump_server_idle": 600})
     assert play.code != 0, play.output
-    assert "permittty with another value than no" in play.output
-    assert "acceptenv site_*" in play.output and "grep -ri permittty /etc/ssh" in play.output
+    assert "permittty yes in place of no (for everybody)" in play.output
+    assert "acceptenv site_* in place of kdump_fleet_none" in play.output
+    assert "grep -ri permittty /etc/ssh" in play.output
     assert server.read(DROPIN) == before and reloads(server) == count
+    # One that looks at where a client comes from, which 127.0.0.1 does not show.
+    server.write(site, "Match Address 10.0.0.0/8\n  AllowTcpForwarding yes\nMatch all\n")
+    play = server.server({**ALL, "kdump_server_idle": 600})
+    assert play.code != 0, play.output
+    assert "allowtcpforwarding yes in place of no (for addr=10.0.0.1)" in play.output
+    assert server.read(DROPIN) == before and reloads(server) == count
+    # And from a client that the role is told of, by what it is not.
+    server.write(site, "Match Host *,!localhost\n  X11Forwarding yes\nMatch all\n")
+    play = server.server({**ALL, "kdump_server_idle": 600, "kdump_server_hosts": ["db1"]})
+    assert play.code != 0 and "x11forwarding yes in place of no (for host=" in play.output
     # A configuration that was broken before is not ours to touch.
     server.write(site, "Nonsense yes\n")
     play = server.server({**ALL, "kdump_server_idle": 600})
@@ -226,6 +238,35 @@ def test_bad_input_is_named_and_nothing_is_changed(server: ServerHost) -> None:
     assert state(server) == before
 
 
+def test_what_was_ours_goes_when_it_is_not_wanted_any_more(server: ServerHost) -> None:
+    server.must("mkdir", "-p", "/var/lib/other")
+    # Of an account whose name begins as this one's.
+    server.write("/etc/kdump-fleet/receive/kdump-2-0.asc", "x")
+    two = {"program": "gpg", "recipients": [BLOCK, BLOCK.replace("mDME", "mDMF")]}
+    moved = {**ALL, "kdump_server_encrypt": two, "kdump_server_metrics": "/var/lib/other/k.prom"}
+    play = server.server(moved)
+    assert play.code == 0, play.output
+    listing = server.must("sh", "-c", "ls /etc/kdump-fleet/receive /var/lib/node-exporter /var/lib/other").split()  # fmt: skip
+    assert {"kdump-0.asc", "kdump-1.asc", "k.prom"} < set(listing) and "kdump.prom" not in listing
+    # Somebody has put another thing in its place.
+    server.must("ln", "-sfn", "/etc/hostname", "/var/lib/other/k.prom")
+    play = server.server(ALL)
+    assert play.code == 0, play.output
+    listing = server.must("sh", "-c", "ls /etc/kdump-fleet/receive /var/lib/node-exporter /var/lib/other").split()  # fmt: skip
+    assert {"kdump-0.asc", "kdump-2-0.asc", "kdump.prom", "k.prom"} < set(listing)
+    assert "kdump-1.asc" not in listing
+    none = {**ALL, "kdump_server_encrypt": None, "kdump_server_metrics": ""}
+    play = server.server(none)
+    assert play.code == 0, play.output
+    listing = server.must("sh", "-c", "ls /etc/kdump-fleet/receive /var/lib/node-exporter").split()
+    assert "kdump-0.asc" not in listing and "kdump.prom" not in listing
+    again = server.server(none)
+    assert again.code == 0 and again.changed == 0, again.output
+    # So that all is taken back at last, by who does not know any more where the link was.
+    assert server.server(ALL).code == 0
+    server.remove("/etc/kdump-fleet/receive/kdump-2-0.asc")
+
+
 def test_exports_that_nfs_does_not_take_come_back(server: ServerHost) -> None:
     path = "/etc/exports.d/kdump-fleet-kdump.exports"
     before = server.read(path)
@@ -244,7 +285,7 @@ def test_all_is_taken_back_but_the_dumps(server: ServerHost) -> None:
     server.write(f"{BASE}/two/dump/vmcore", "dump")
     server.must("chown", "-R", "kdump:", f"{BASE}/two")
     count = reloads(server)
-    play = server.server({**ALL, "kdump_server_state": "absent"})
+    play = server.server({**ALL, "kdump_server_state": "absent", "kdump_server_metrics": ""})
     assert play.code == 0 and reloads(server) == count + 1, play.output
     assert server.stored("two/dump/vmcore") == b"dump"
     assert server.must("stat", "-c", "%a %U:%G", BASE) == "700 root:root\n"
