@@ -203,13 +203,13 @@ def _confine(user: User, limits: Limits) -> None:
 def _reply(end: int, action: t.Callable[[], t.Any], user: User, limits: Limits) -> None:
     try:
         _confine(user, limits)
-        answer = {"result": action()}
+        answer = json.dumps({"result": action()})
     except MemoryError:
-        answer = {"error": "it needs more memory than such a thing is given"}
+        answer = json.dumps({"error": "it needs more memory than such a thing is given"})
     except Exception as exc:
-        answer = {"error": f"{exc.__class__.__name__}: {exc}"}
+        answer = json.dumps({"error": f"{exc.__class__.__name__}: {exc}"})
     with os.fdopen(end, "wb") as stream:
-        stream.write(json.dumps(answer).encode("ascii"))
+        stream.write(answer.encode("ascii"))
 
 
 def _listen(answer: int, deadline: float) -> t.Optional[bytes]:

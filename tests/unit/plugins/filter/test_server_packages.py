@@ -56,7 +56,7 @@ def packages(
     table = yaml.safe_load(VARS.read_text())
     environment = NativeEnvironment()
     environment.filters.update(FilterModule().filters())
-    found: list[str] = environment.from_string(table["__kdump_server_packages"]).render(
+    found: t.Any = environment.from_string(table["__kdump_server_packages"]).render(
         table,
         ansible_facts={
             "os_family": family,
@@ -66,4 +66,5 @@ def packages(
         kdump_server_encrypt=encrypt,
         kdump_server_exports=exports,
     )
+    assert isinstance(found, list)
     return found

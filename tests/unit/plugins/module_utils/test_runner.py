@@ -121,7 +121,7 @@ FAILURES = [
     (lambda: os._exit(0), LIMITS, "no answer that can be understood"),
     (lambda: "x" * (2 << 20), LIMITS, "no answer that can be understood"),
     (lambda: 1 / 0, LIMITS, "ZeroDivisionError"),
-    (object, LIMITS, "no answer"),
+    (object, LIMITS, "TypeError"),
 ]
 
 
