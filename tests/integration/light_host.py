@@ -96,6 +96,12 @@ class LightHost:
             {"roles": [{"role": "kdump.fleet.kdump", "vars": variables or {}}]}, *options
         )
 
+    def tasks(
+        self, tasks: list[dict[str, t.Any]], variables: dict[str, t.Any], *options: str
+    ) -> Play:
+        """Run tasks of one's own."""
+        return self._playbook({"tasks": tasks, "vars": variables}, *options)
+
     def _playbook(self, play: dict[str, t.Any], *options: str) -> Play:
         self.write("/tmp/play.json", json.dumps([{"hosts": "all", "gather_facts": False, **play}]))
         done = self.run(

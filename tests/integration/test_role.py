@@ -278,3 +278,11 @@ def test_a_drill_of_a_dump_that_stays_does_not_look_for_it_on_a_server(light: Li
 def test_a_drill_in_check_mode_crashes_nothing(light: LightHost) -> None:
     result = light.module("kdump_drill", {"confirm": True}, "--check")
     assert result["changed"] and "would crash" in result["msg"]
+
+
+def test_the_drill_of_the_role_begins_on_a_host_that_keeps_its_dumps(light: LightHost) -> None:
+    drill = {"name": "kdump.fleet.kdump", "tasks_from": "drill"}
+    variables = {"kdump_drill_confirm": True}
+    play = light.tasks([{"ansible.builtin.include_role": drill}], variables, "--check")
+    assert play.code == 0, play.output
+    assert play.changed == 1
