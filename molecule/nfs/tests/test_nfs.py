@@ -4,37 +4,10 @@
 
 """A dump that went to a server's export, and one that went to a second disk."""
 
-import json
 import typing as t
 
-import pytest
-import testinfra
-
 EXPORT = "/srv/kdump/kdump/nfs-client"
-
-
-@pytest.fixture(scope="module")
-def machines(request: pytest.FixtureRequest) -> dict[str, t.Any]:
-    """Return both machines; the scenario's verifier knows them by the inventory."""
-    inventory = request.config.getoption("--ansible-inventory")
-    return {
-        name: testinfra.get_host(f"ansible://nfs-{name}", ansible_inventory=inventory)
-        for name in ("server", "client")
-    }
-
-
-@pytest.fixture(scope="module")
-def server(machines: dict[str, t.Any]) -> t.Any:
-    return machines["server"]
-
-
-@pytest.fixture(scope="module")
-def client(machines: dict[str, t.Any]) -> t.Any:
-    return machines["client"]
-
-
-def drill(client: t.Any, name: str) -> dict[str, t.Any]:
-    return json.loads(client.file(f"/root/{name}.json").content_string)  # type: ignore[no-any-return]
+Proofs = t.Callable[[str], dict[str, t.Any]]
 
 
 def log_of(host: t.Any, path: str) -> str:
@@ -47,30 +20,30 @@ def log_of(host: t.Any, path: str) -> str:
     return host.file("/root/log").content_string  # type: ignore[no-any-return]
 
 
-def test_the_dump_is_complete_in_the_export(server: t.Any, client: t.Any) -> None:
-    proof = drill(client, "drill")
+def test_the_dump_is_complete_in_the_export(server: t.Any, proof_of: Proofs) -> None:
+    proof = proof_of("drill")
     assert proof["arrived"]
     assert proof["path"].startswith(EXPORT + "/")
     assert proof["mark"] in log_of(server, proof["path"])
 
 
-def test_it_belongs_to_the_account_that_gets_dumps(server: t.Any, client: t.Any) -> None:
-    dump = server.file(drill(client, "drill")["path"])
+def test_it_belongs_to_the_account_that_gets_dumps(server: t.Any, proof_of: Proofs) -> None:
+    dump = server.file(proof_of("drill")["path"])
     assert dump.user == "kdump"
     assert dump.mode == 0o600
     assert server.file(EXPORT).mode == 0o700
 
 
-def test_the_host_kept_no_copy(client: t.Any) -> None:
-    assert drill(client, "drill")["kept"] is None
+def test_the_host_kept_no_copy(proof_of: Proofs) -> None:
+    assert proof_of("drill")["kept"] is None
 
 
 def test_the_export_is_not_mounted_on_the_host(client: t.Any) -> None:
     assert "nfs" not in client.check_output("cut -d' ' -f3 /proc/mounts").split()
 
 
-def test_the_dump_on_the_second_disk_is_complete(client: t.Any) -> None:
-    proof = drill(client, "drill-disk")
+def test_the_dump_on_the_second_disk_is_complete(client: t.Any, proof_of: Proofs) -> None:
+    proof = proof_of("drill-disk")
     assert client.check_output("findmnt -no SOURCE -T %s", proof["path"]) == "/dev/vdb"
     mark = f"kdump.fleet: crash drill {proof['token']}"
     assert mark in log_of(client, proof["path"])

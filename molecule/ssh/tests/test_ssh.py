@@ -4,37 +4,10 @@
 
 """A dump that went to a server by ssh, and one that stayed on the host because the server was not there."""
 
-import json
 import typing as t
 
-import pytest
-import testinfra
-
 BASE = "/srv/kdump/kdump"
-
-
-@pytest.fixture(scope="module")
-def machines(request: pytest.FixtureRequest) -> dict[str, t.Any]:
-    """Return both machines; the scenario's verifier knows them by the inventory."""
-    inventory = request.config.getoption("--ansible-inventory")
-    return {
-        name: testinfra.get_host(f"ansible://ssh-{name}", ansible_inventory=inventory)
-        for name in ("server", "client")
-    }
-
-
-@pytest.fixture(scope="module")
-def server(machines: dict[str, t.Any]) -> t.Any:
-    return machines["server"]
-
-
-@pytest.fixture(scope="module")
-def client(machines: dict[str, t.Any]) -> t.Any:
-    return machines["client"]
-
-
-def drill(client: t.Any, name: str) -> dict[str, t.Any]:
-    return json.loads(client.file(f"/root/{name}.json").content_string)  # type: ignore[no-any-return]
+Proofs = t.Callable[[str], dict[str, t.Any]]
 
 
 def log_of(host: t.Any, path: str) -> str:
@@ -44,31 +17,33 @@ def log_of(host: t.Any, path: str) -> str:
     return host.file("/root/log").content_string  # type: ignore[no-any-return]
 
 
-def test_the_dump_is_complete_on_the_server(server: t.Any, client: t.Any) -> None:
-    proof = drill(client, "drill")
+def test_the_dump_is_complete_on_the_server(server: t.Any, proof_of: Proofs) -> None:
+    proof = proof_of("drill")
     assert proof["arrived"]
     assert proof["path"].startswith(f"{BASE}/ssh-client/")
     assert proof["mark"] in log_of(server, proof["path"])
 
 
-def test_the_log_is_beside_it(server: t.Any, client: t.Any) -> None:
-    proof = drill(client, "drill")
+def test_the_log_is_beside_it(server: t.Any, proof_of: Proofs) -> None:
+    proof = proof_of("drill")
     assert proof["mark"] in server.file(proof["dmesg"]).content_string
 
 
-def test_nobody_else_can_read_it(server: t.Any, client: t.Any) -> None:
-    dump = server.file(drill(client, "drill")["path"])
+def test_nobody_else_can_read_it(server: t.Any, proof_of: Proofs) -> None:
+    dump = server.file(proof_of("drill")["path"])
     assert (dump.user, dump.group, dump.mode) == ("kdump", "kdump", 0o600)
     assert server.file(dump.path.rsplit("/", 1)[0]).mode == 0o700
     assert server.file(f"{BASE}/ssh-client").mode == 0o700
 
 
-def test_the_host_kept_no_copy(client: t.Any) -> None:
-    assert drill(client, "drill")["kept"] is None
+def test_the_host_kept_no_copy(proof_of: Proofs) -> None:
+    assert proof_of("drill")["kept"] is None
 
 
-def test_without_the_server_the_dump_is_complete_on_the_host(client: t.Any) -> None:
-    proof = drill(client, "drill-local")
+def test_without_the_server_the_dump_is_complete_on_the_host(
+    client: t.Any, proof_of: Proofs
+) -> None:
+    proof = proof_of("drill-local")
     assert not proof["arrived"]
     assert proof["path"].startswith("/var/crash/2")
     assert client.run("makedumpfile -R /root/vmcore < %s", proof["path"]).rc == 0
@@ -78,8 +53,8 @@ def test_without_the_server_the_dump_is_complete_on_the_host(client: t.Any) -> N
     assert client.file(proof["path"].rsplit("/", 1)[0]).mode == 0o700
 
 
-def test_the_server_has_nothing_of_that_crash(server: t.Any, client: t.Any) -> None:
-    mark = drill(client, "drill-local")["mark"]
+def test_the_server_has_nothing_of_that_crash(server: t.Any, proof_of: Proofs) -> None:
+    mark = proof_of("drill-local")["mark"]
     assert server.run("grep -rlF %s %s", mark, BASE).stdout == ""
 
 
@@ -96,7 +71,8 @@ def test_the_client_may_not_run_anything_there(client: t.Any) -> None:
     key = client.run("sed -n 's/^SSH_KEY=//p' /etc/default/kdump-tools").stdout.strip().strip('"')
     # The pinned host keys let it in; testinfra takes ssh's own 255 for a host that it cannot reach.
     said = client.run(
-        "ssh -o BatchMode=yes -o UserKnownHostsFile=/etc/kdump-fleet/known_hosts -i %s kdump@10.77.0.10 id", key
+        "ssh -o BatchMode=yes -o UserKnownHostsFile=/etc/kdump-fleet/known_hosts -i %s kdump@10.77.0.10 id",
+        key,
     )
     assert said.rc == 1
     assert "kdump-receive: refused: " in said.stderr and said.stdout == ""
