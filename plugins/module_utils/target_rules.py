@@ -180,4 +180,10 @@ def _file_system(where: Facts, shown: str) -> t.List[str]:
             f"{shown} is in /etc/fstab for {fstab['mount']} and not mounted; mount it ('mount {fstab['mount']}'), or add noauto "
             "to its options"
         ]
+    if not fstab and not where["mounts"]:
+        # kdumpctl's check_fs_modified() asks findmnt for its type, and the next start fails with "Dump target is invalid".
+        return [
+            f"{shown} is neither mounted nor in /etc/fstab, and kdumpctl takes only what it finds there; add a line such as "
+            f"'{where['location']} /mnt/dumps {kind} noauto 0 0'"
+        ]
     return []

@@ -152,7 +152,7 @@ def test_a_file_system_must_be_what_it_is_said_to_be(light: LightHost, disk: Mak
     one = disk(*EXT4)
     assert "holds ext4, not xfs; set type: ext4" in refusal(light, {"type": "xfs", "location": one.name})  # fmt: skip
     target = {"type": "ext4", "location": one.name}
-    accepted(light, target)
+    assert "is neither mounted nor in /etc/fstab" in refusal(light, target)
     light.write("/etc/fstab", f"{one.name} /dumps ext4 defaults 0 2\n")
     assert "is in /etc/fstab for /dumps and not mounted" in refusal(light, target)
     light.write("/etc/fstab", f"{one.name} /dumps ext4 noauto 0 2\n")

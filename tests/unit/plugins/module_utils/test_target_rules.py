@@ -65,7 +65,7 @@ DEVICES: t.List[t.Tuple[str, t.Dict[str, t.Any], bool, str]] = [
     ("raw", {"partitions": ["vdb1"]}, True, "has partitions (vdb1); name one of them"),
     ("raw", {"fstab": FSTAB}, True, "is in /etc/fstab, for /dumps; take it out"),
     ("raw", {"read_only": True}, False, "is read-only; make it writable"),
-    ("ext4", {"signature": "ext4"}, False, ""),
+    ("ext4", {"signature": "ext4"}, False, "is neither mounted nor in /etc/fstab, and kdumpctl takes only what it finds there; add a line such as '/dev/vdb /mnt/dumps ext4 noauto 0 0'"),
     ("ext4", {"signature": "ext4", "mounts": MOUNTED}, False, ""),
     ("ext4", {"signature": "ext4", "mounts": MOUNTED, "fstab": FSTAB}, False, ""),
     ("ext4", {"signature": "ext4", "fstab": {**FSTAB, "noauto": True}}, False, ""),
@@ -76,9 +76,10 @@ DEVICES: t.List[t.Tuple[str, t.Dict[str, t.Any], bool, str]] = [
     ("ext4", {"signature": "", "table": "dos"}, False, "has no file system, but a partition table (dos)"),
     ("ext4", {"signature": "LVM2_member"}, False, "is a physical volume of LVM, and no file system; name the device that is made of it"),
     ("xfs", {"signature": None, "mounts": MOUNTED}, False, "holds ext4, not xfs"),
-    ("xfs", {"signature": None}, False, ""),
+    ("xfs", {"signature": None, "fstab": {**FSTAB, "noauto": True}}, False, ""),
+    ("xfs", {"signature": None}, False, "is neither mounted nor in /etc/fstab"),
     ("ext4", {"signature": "ext4", "swap": True}, False, "is used as swap"),
-    ("ext4", {"signature": "ext4", "read_only": True}, False, "is read-only"),
+    ("ext4", {"signature": "ext4", "read_only": True, "mounts": MOUNTED}, False, "is read-only"),
     # That is said with the other paths that are needed.
     ("ext4", {"exists": False, "device": ""}, False, ""),
     ("virtiofs", {"exists": False, "device": "", "location": "/dev/vdb"}, False, "is no tag of a virtiofs share"),
@@ -138,7 +139,7 @@ ROOM: t.List[t.Tuple[t.Optional[t.Dict[str, t.Any]], t.Dict[str, t.Any], bool]] 
     (None, {"free": 1 << 30}, False),
     (None, {"free": None}, False),
     ({**FREE, "type": "raw", "size": 1 << 20}, {}, True),
-    ({**FREE, "type": "ext4", "signature": "ext4", "free": 1 << 20}, {}, True),
+    ({**FREE, "type": "ext4", "signature": "ext4", "mounts": MOUNTED, "free": 1 << 20}, {}, True),
     # Nobody here can tell what a server has.
     ({**FREE, "type": "nfs", "size": None, "device": ""}, {"free": 0}, False),
 ]  # fmt: skip
