@@ -65,7 +65,7 @@ DEVICES: t.List[t.Tuple[str, t.Dict[str, t.Any], bool, str]] = [
     ("raw", {"partitions": ["vdb1"]}, True, "has partitions (vdb1); name one of them"),
     ("raw", {"fstab": FSTAB}, True, "is in /etc/fstab, for /dumps; take it out"),
     ("raw", {"read_only": True}, False, "is read-only; make it writable"),
-    ("ext4", {"signature": "ext4"}, False, "is neither mounted nor in /etc/fstab, and kdumpctl takes only what it finds there; add a line such as '/dev/vdb /mnt/dumps ext4 noauto 0 0'"),
+    ("ext4", {"signature": "ext4"}, False, "kdumpctl takes only what it finds there; add a line such as '/dev/vdb /mnt/dumps ext4 noauto 0 0'"),
     ("ext4", {"signature": "ext4", "mounts": MOUNTED}, False, ""),
     ("ext4", {"signature": "ext4", "mounts": MOUNTED, "fstab": FSTAB}, False, ""),
     ("ext4", {"signature": "ext4", "fstab": {**FSTAB, "noauto": True}}, False, ""),
