@@ -363,7 +363,7 @@ def _dumped_log(host: Host, core: int, scratch: str) -> str:
     path = os.path.join(scratch, "log")
     # By its standard input, and not by a name that may lead to another file by now.
     argv = ["makedumpfile", "--dump-dmesg", "/proc/self/fd/0", path]
-    result = host.runner.start(argv, DUMP_DMESG_TIMEOUT, source=core)
+    result = host.runner.start(argv, DUMP_DMESG_TIMEOUT, core)
     if result.code != 0:
         said = result.stderr.strip() or result.stdout.strip() or "it said nothing"
         raise CommandError(f"makedumpfile exited with {result.code}: {said[-2000:]}")

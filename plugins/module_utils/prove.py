@@ -103,8 +103,8 @@ CAUSES: t.Tuple[t.Tuple[str, str, str], ...] = (
     ),
     (
         r"reason given by server: No such file|mount error\(2\)|mounting .* failed, reason .*No such file",
-        "there is no such folder or share on the server",
-        "mend its name in kdump_target, or make it",
+        "there is no such folder or share on the server, or it is not exported any more",
+        "look there ('exportfs -v' shows what it exports to whom); make or export it, or mend its name in kdump_target",
     ),
     (r"mount error\(13\)", "the server refuses user or password", "mend them in the tooling's file on the host"),
     (

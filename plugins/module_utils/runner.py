@@ -21,6 +21,8 @@ import typing as t
 
 LONGEST_ANSWER = 1 << 20  # bytes of what apart() gives back
 _NO_NEW_PRIVILEGES = 38  # PR_SET_NO_NEW_PRIVS of <linux/prctl.h>
+# What a program reads from its standard input: bytes, or an open file.
+Input = t.Union[bytes, int]
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -56,18 +58,11 @@ class Runner(metaclass=abc.ABCMeta):
     """Runs programs; tests replace it by a table of answers."""
 
     @abc.abstractmethod
-    def start(
-        self,
-        argv: t.Sequence[str],
-        timeout: float,
-        data: bytes = b"",
-        source: t.Optional[int] = None,
-    ) -> Result:
+    def start(self, argv: t.Sequence[str], timeout: float, data: Input = b"") -> Result:
         """Run argv without a shell.
 
         :param timeout: seconds.
-        :param data: what it reads from its standard input.
-        :param source: an open file that is its standard input, in place of data.
+        :param data: what it reads from its standard input: bytes, or an open file.
         :raises CommandError: the program is not there or took longer.
         """
 
@@ -75,6 +70,7 @@ class Runner(metaclass=abc.ABCMeta):
     def which(self, program: str) -> t.Optional[str]:
         """Return a program's path, or None."""
 
+    @abc.abstractmethod
     def apart(self, action: t.Callable[[], t.Any], user: User, limits: Limits) -> t.Any:
         """Do something in a process of its own, as another user and within limits, with what strangers have made.
 
@@ -82,7 +78,6 @@ class Runner(metaclass=abc.ABCMeta):
         :return: what it returns, as JSON carries it.
         :raises CommandError: it failed, was ended, or took too long.
         """
-        raise NotImplementedError
 
     def run(
         self, argv: t.Sequence[str], ok_codes: t.Sequence[int] = (0,), timeout: float = 60
@@ -130,22 +125,13 @@ class SystemRunner(Runner):
             raise CommandError(f"it was ended after {limits.timeout:.0f} s without a result")
         return _understood(said, status)
 
-    def start(
-        self,
-        argv: t.Sequence[str],
-        timeout: float,
-        data: bytes = b"",
-        source: t.Optional[int] = None,
-    ) -> Result:
+    def start(self, argv: t.Sequence[str], timeout: float, data: Input = b"") -> Result:
         environment = dict(os.environ, LANG="C", LC_ALL="C", LANGUAGE="C", PATH=SYSTEM_PATH)
+        stdin, words = (subprocess.PIPE, data) if isinstance(data, bytes) else (data, None)
         try:
             process = subprocess.Popen(
                 list(argv),
-                stdin=source
-                if source is not None
-                else subprocess.PIPE
-                if data
-                else subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=environment,
@@ -156,7 +142,7 @@ class SystemRunner(Runner):
         except OSError as exc:
             raise CommandError(f"'{argv[0]}' could not be started: {exc.strerror}") from exc
         try:
-            stdout, stderr = process.communicate(data or None, timeout=timeout)
+            stdout, stderr = process.communicate(words, timeout=timeout)
         except subprocess.TimeoutExpired as exc:
             os.killpg(process.pid, signal.SIGKILL)
             try:

@@ -16,6 +16,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils import panic
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.runner import (
     CommandError,
+    Input,
     Limits,
     Result,
     Runner,
@@ -32,7 +33,7 @@ class ScriptedRunner(Runner):
         self.answers: t.Dict[t.Tuple[str, ...], t.Union[Result, t.Callable[[], Result]]] = {}
         self.started: t.List[t.Tuple[str, ...]] = []
         self.programs: t.Set[str] = set()
-        self.given: t.List[bytes] = []  # on standard input, of each
+        self.given: t.List[Input] = []  # on standard input, of each
         self.users: t.List[User] = []  # of what is done apart
 
     def answer(self, *argv: str, stdout: str = "", code: int = 0, stderr: str = "") -> None:
@@ -56,13 +57,7 @@ class ScriptedRunner(Runner):
         self.users.append(user)
         return json.loads(json.dumps(action()))
 
-    def start(
-        self,
-        argv: t.Sequence[str],
-        timeout: float,
-        data: bytes = b"",
-        source: t.Optional[int] = None,
-    ) -> Result:
+    def start(self, argv: t.Sequence[str], timeout: float, data: Input = b"") -> Result:
         key = tuple(argv)
         self.started.append(key)
         self.given.append(data)

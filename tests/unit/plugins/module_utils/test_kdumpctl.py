@@ -7,7 +7,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.kdump.fleet.plugins.module_utils.runner import CommandError, Result
+from ansible_collections.kdump.fleet.plugins.module_utils.runner import CommandError, Input, Result
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.kdumpctl import (
     EARLY,
     FADUMP_APPEND,
@@ -1329,11 +1329,11 @@ def test_a_limit_that_is_wide_enough(el9: FakeHost) -> None:
 def test_a_load_may_take_as_long_as_a_build(el9: FakeHost) -> None:
     limits = []
 
-    def start(argv: t.Sequence[str], timeout: float, *_more: t.Any) -> Result:
+    def start(argv: t.Sequence[str], timeout: float, data: Input = b"") -> Result:
         limits.append((tuple(argv), timeout))
         return Result(0, "", "")
 
-    el9.runner.start = start  # type: ignore[method-assign,assignment]
+    el9.runner.start = start  # type: ignore[method-assign]
     TOOLING.load(el9)
     TOOLING.unload(el9)
     assert [limit for _argv, limit in limits] == [TOOLING.build_timeout] * 2

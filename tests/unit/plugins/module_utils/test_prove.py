@@ -17,7 +17,7 @@ from ansible_collections.kdump.fleet.plugins.module_utils.prove import (
     cause,
     greeting,
 )
-from ansible_collections.kdump.fleet.plugins.module_utils.runner import CommandError, Result
+from ansible_collections.kdump.fleet.plugins.module_utils.runner import CommandError, Input, Result
 from ansible_collections.kdump.fleet.plugins.module_utils.tooling.base import Place
 from ansible_collections.kdump.fleet.tests.unit.plugins.conftest import FakeHost, ScriptedRunner
 
@@ -30,14 +30,8 @@ class Server(ScriptedRunner):
         self.fails: t.Dict[str, str] = {}  # what a program says that fails, by its first words
         self.there = True  # the folder
 
-    def start(
-        self,
-        argv: t.Sequence[str],
-        timeout: float,
-        data: bytes = b"",
-        source: t.Optional[int] = None,
-    ) -> Result:
-        del timeout, data, source
+    def start(self, argv: t.Sequence[str], timeout: float, data: Input = b"") -> Result:
+        del timeout, data
         self.started.append(tuple(argv))
         line = " ".join(argv)
         for begin, said in self.fails.items():

@@ -7,6 +7,7 @@
 import os
 import pathlib
 import resource
+import tempfile
 import time
 import typing as t
 
@@ -92,7 +93,7 @@ def test_an_open_file_is_a_program_s_input(tmp_path: t.Any) -> None:
         path.unlink()
         argv = ["sh", "-c", "exec cat /dev/stdin"]
         said = SystemRunner().apart(
-            lambda: SystemRunner().start(argv, 10, source=handle.fileno()).stdout, user, LIMITS
+            lambda: SystemRunner().start(argv, 10, handle.fileno()).stdout, user, LIMITS
         )
     assert said == "dump"
 
@@ -107,8 +108,7 @@ def kill() -> None:
 
 
 def fill() -> None:
-    with open("/tmp/kdump-fleet-test", "wb") as handle:
-        os.unlink(handle.name)
+    with tempfile.TemporaryFile() as handle:
         handle.write(b"x" * (LIMITS.file + 1))
 
 

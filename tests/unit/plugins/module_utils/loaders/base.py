@@ -10,8 +10,11 @@ from ansible_collections.kdump.fleet.plugins.module_utils.bootloader.base import
 from ansible_collections.kdump.fleet.plugins.module_utils.files import Host
 from ansible_collections.kdump.fleet.plugins.module_utils.runner import (
     CommandError,
+    Input,
+    Limits,
     Result,
     Runner,
+    User,
 )
 from ansible_collections.kdump.fleet.tests.unit.plugins.conftest import FakeHost
 
@@ -26,17 +29,14 @@ class ToolRunner(Runner):
         self.host: t.Optional[FakeHost] = None
         self.started: t.List[t.List[str]] = []
 
-    def start(
-        self,
-        argv: t.Sequence[str],
-        timeout: float,
-        data: bytes = b"",
-        source: t.Optional[int] = None,
-    ) -> Result:
+    def start(self, argv: t.Sequence[str], timeout: float, data: Input = b"") -> Result:
         self.started.append(list(argv))
         if argv[0] not in self.tools or self.host is None:
             raise CommandError(f"'{argv[0]}' could not be started: No such file or directory")
         return self.tools[argv[0]](self.host, list(argv))
+
+    def apart(self, action: t.Callable[[], t.Any], user: User, limits: Limits) -> t.Any:
+        raise AssertionError("no boot loader has anything to do apart")
 
     def which(self, program: str) -> t.Optional[str]:
         return f"/usr/bin/{program}" if program in self.tools else None
