@@ -185,10 +185,10 @@ def test_another_file_with_the_first_word_is_named_and_all_is_taken_back(
     assert play.code != 0, play.output
     assert "allowtcpforwarding yes in place of no (for addr=10.0.0.1)" in play.output
     assert server.read(DROPIN) == before and reloads(server) == count
-    # And from a client that the role is told of, by what it is not.
-    server.write(site, "Match Host *,!localhost\n  X11Forwarding yes\nMatch all\n")
+    # And one that no name made from its patterns shows, but a client that the role is told of.
+    server.write(site, "Match Host d*,!d1\n  X11Forwarding yes\nMatch all\n")
     play = server.server({**ALL, "kdump_server_idle": 600, "kdump_server_hosts": ["db1"]})
-    assert play.code != 0 and "x11forwarding yes in place of no (for host=" in play.output
+    assert play.code != 0 and "x11forwarding yes in place of no (for host=db1)" in play.output
     # A configuration that was broken before is not ours to touch.
     server.write(site, "Nonsense yes\n")
     play = server.server({**ALL, "kdump_server_idle": 600})

@@ -8,6 +8,7 @@ import contextlib
 import os
 import pathlib
 import resource
+import signal
 import tempfile
 import time
 import typing as t
@@ -119,7 +120,7 @@ def forever() -> None:
 
 
 def kill() -> None:
-    os.kill(os.getpid(), 11)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def fill() -> None:
@@ -132,7 +133,7 @@ FAILURES = [
     (forever, LIMITS._replace(cpu=1), "ended by signal"),
     (lambda: time.sleep(600), LIMITS._replace(timeout=0.5), "ended after 0 s without a result"),
     (fill, LIMITS, "File too large"),
-    (kill, LIMITS, "ended by signal 11"),
+    (kill, LIMITS, "ended by signal 9"),
     (lambda: os._exit(0), LIMITS, "no answer that can be understood"),
     (lambda: "x" * (2 << 20), LIMITS, "no answer that can be understood"),
     (lambda: 1 / 0, LIMITS, "ZeroDivisionError"),
